@@ -1,0 +1,236 @@
+"""The action grammar: text to `Action` and back.
+
+An answer is reasoning between think tags, then exactly one action:
+
+    <think>
+    …reasoning…
+    </think>
+
+    Action: RELAX_CONSTRAINT(c_key_upper, 1.0)
+
+Only text after the last ``</think>`` can act. Names are arbitrary (``flow[a,b]``, ``x(1)``, ``req [Mon 1]``), so
+arguments are split from the right and a name is whatever is left; whether it exists is the model's business, not the
+grammar's. Nothing here guesses: what is not an action raises `ActionError` with a sentence the next observation shows.
+"""
+
+from __future__ import annotations
+
+import difflib
+import math
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ordebug_plugin.errors import ActionError
+
+THINK_OPEN = "<think>"
+THINK_CLOSE = "</think>"
+ACTION_PREFIX = "Action:"
+
+
+class ActionKind(StrEnum):
+    """The public action set of OR-Debug-Bench."""
+
+    GET_IIS = "GET_IIS"
+    CHECK_SLACK = "CHECK_SLACK"
+    DROP_CONSTRAINT = "DROP_CONSTRAINT"
+    RELAX_CONSTRAINT = "RELAX_CONSTRAINT"
+    UPDATE_RHS = "UPDATE_RHS"
+    UPDATE_BOUNDS = "UPDATE_BOUNDS"
+    RESET = "RESET"
+    SUBMIT = "SUBMIT"
+
+
+@dataclass(frozen=True)
+class Signature:
+    """How an action is written: the argument names, the target (a name) first, the numbers after it."""
+
+    target: str | None = None
+    numbers: tuple[str, ...] = ()
+
+    @property
+    def text(self) -> str:
+        """The arguments as the prompt shows them, e.g. ``row, amount``."""
+        return ", ".join((self.target, *self.numbers)) if self.target else ""
+
+
+SIGNATURES: dict[ActionKind, Signature] = {
+    ActionKind.GET_IIS: Signature(),
+    ActionKind.CHECK_SLACK: Signature("row"),
+    ActionKind.DROP_CONSTRAINT: Signature("row"),
+    ActionKind.RELAX_CONSTRAINT: Signature("row", ("amount",)),
+    ActionKind.UPDATE_RHS: Signature("row", ("value",)),
+    ActionKind.UPDATE_BOUNDS: Signature("var", ("lb", "ub")),
+    ActionKind.RESET: Signature(),
+    ActionKind.SUBMIT: Signature(),
+}
+REPAIRS = frozenset(
+    {
+        ActionKind.DROP_CONSTRAINT,
+        ActionKind.RELAX_CONSTRAINT,
+        ActionKind.UPDATE_RHS,
+        ActionKind.UPDATE_BOUNDS,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Action:
+    """One action, well-formed but not yet resolved against a model.
+
+    Attributes:
+        kind: Which action.
+        target: Row or variable name, exactly as written; None for actions without one.
+        numbers: The numeric arguments in the order of `SIGNATURES`.
+    """
+
+    kind: ActionKind
+    target: str | None = None
+    numbers: tuple[float, ...] = ()
+
+    @property
+    def is_repair(self) -> bool:
+        """Whether the action changes the model towards feasibility (RESET does not)."""
+        return self.kind in REPAIRS
+
+    def __str__(self) -> str:
+        """The canonical text, e.g. ``RELAX_CONSTRAINT(c1, 1.0)``; `parse_action` reads it back unchanged."""
+        arguments = [] if self.target is None else [self.target]
+        arguments += [_format_number(value) for value in self.numbers]
+        return f"{self.kind}({', '.join(arguments)})"
+
+
+@dataclass(frozen=True)
+class Answer:
+    """A model's answer, taken apart.
+
+    Attributes:
+        think: The text between the think tags, or None where there is none or it is not closed.
+        action: The action, or None where `error` says why there is none.
+        error: Why no action can be executed, in words for the model; None where there is one.
+        well_formed: Whether the answer is exactly non-empty think text, then one valid action, and nothing else.
+    """
+
+    think: str | None
+    action: Action | None
+    error: str | None
+    well_formed: bool
+
+
+_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.ASCII)
+_CALL = re.compile(r"([A-Za-z_]+)[ \t]*(?:\((.*)\))?[ \t]*", re.DOTALL)
+_SECOND_CALL = re.compile(r"\)[\s,;.&]*(?:and|then)?\s*(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
+
+
+def parse_answer(text: str) -> Answer:
+    """Takes a whole answer apart; total: malformed text gives an `Answer` with `error`, never an exception.
+
+    Args:
+        text: The canonical answer (see `prompt.canonical_answer` for servers that move or open the think text).
+    """
+    head, closed, tail = text.rpartition(THINK_CLOSE)
+    think: str | None = None
+    if closed:
+        before, opened, inside = head.partition(THINK_OPEN)
+        if opened and not before.strip():
+            think = inside.strip("\n")
+    elif THINK_OPEN in text:
+        return Answer(None, None, f"the reasoning is not closed: write {THINK_CLOSE} before the action", False)
+    try:
+        action, alone = _find_action(tail)
+    except ActionError as error:
+        return Answer(think, None, str(error), False)
+    return Answer(think, action, None, well_formed=alone and bool(think and think.strip()))
+
+
+def _find_action(tail: str) -> tuple[Action, bool]:
+    """Returns the one action of the text after the reasoning, and whether nothing else stands there."""
+    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    acting = [line for line in lines if line.startswith(ACTION_PREFIX)]
+    if not acting:
+        raise ActionError(f"no action found: end the answer with one line '{ACTION_PREFIX} NAME(arguments)'")
+    if len(acting) > 1:
+        raise ActionError(f"{len(acting)} actions found: exactly one action a turn")
+    return parse_action(acting[0].removeprefix(ACTION_PREFIX)), len(lines) == 1
+
+
+def parse_action(text: str) -> Action:
+    """Parses one action, e.g. ``UPDATE_BOUNDS(flow[a,b], 0, inf)``.
+
+    Args:
+        text: The call alone, without the ``Action:`` prefix. Empty parentheses may be missing.
+
+    Raises:
+        ActionError: The text is no action, or its numbers are refused: not a number, not finite (bounds may be
+            ±inf), a negative amount, a lower bound above the upper.
+    """
+    text = text.strip()
+    call = _CALL.fullmatch(text)
+    if call is None:
+        raise ActionError(f"cannot read {_quote(text)} as an action: write NAME(arguments)")
+    if _SECOND_CALL.search(text):
+        raise ActionError("several actions on one line: exactly one action a turn")
+    kind = _kind(call[1])
+    signature = SIGNATURES[kind]
+    arguments = (call[2] or "").strip()
+    if signature.target is None:
+        if arguments:
+            raise ActionError(f"{kind} takes no arguments")
+        return Action(kind)
+    parts = [part.strip() for part in arguments.rsplit(",", len(signature.numbers))]
+    if len(parts) != 1 + len(signature.numbers) or not parts[0]:
+        raise ActionError(f"{kind} needs {1 + len(signature.numbers)} argument(s): {kind}({signature.text})")
+    named = zip(signature.numbers, parts[1:], strict=True)
+    numbers = tuple(_number(kind, name, part) for name, part in named)
+    _CHECKS.get(kind, lambda _: None)(numbers)
+    return Action(kind, parts[0], numbers)
+
+
+def _kind(word: str) -> ActionKind:
+    try:
+        return ActionKind(word)
+    except ValueError:
+        near = difflib.get_close_matches(word.upper(), list(ActionKind), n=1)
+        hint = f"did you mean {near[0]}?" if near else f"the actions are {', '.join(ActionKind)}"
+        raise ActionError(f"unknown action {_quote(word)}: {hint}") from None
+
+
+def _number(kind: ActionKind, name: str, text: str) -> float:
+    """Reads one numeric argument; only bounds may be infinite."""
+    # float() alone would also take '1_000', 'nan' and non-ASCII digits.
+    if not _NUMBER.fullmatch(text):
+        raise ActionError(f"{name} of {kind} must be a number, not {_quote(text)}: {kind}({SIGNATURES[kind].text})")
+    value = float(text)
+    if math.isinf(value) and (kind is not ActionKind.UPDATE_BOUNDS or "inf" not in text):
+        raise ActionError(f"{name} of {kind} must be finite, not {_quote(text)}")
+    return value
+
+
+def _check_amount(numbers: tuple[float, ...]) -> None:
+    if numbers[0] < 0:
+        raise ActionError(f"the amount must not be negative ({numbers[0]:g}): RELAX always loosens")
+
+
+def _check_bounds(numbers: tuple[float, ...]) -> None:
+    lower, upper = numbers
+    if lower > upper:
+        raise ActionError(f"the lower bound {lower:g} is above the upper bound {upper:g}")
+    if lower == math.inf or upper == -math.inf:
+        raise ActionError("no value lies between these bounds: use -inf below and inf above")
+
+
+_CHECKS: dict[ActionKind, Callable[[tuple[float, ...]], None]] = {
+    ActionKind.RELAX_CONSTRAINT: _check_amount,
+    ActionKind.UPDATE_BOUNDS: _check_bounds,
+}
+
+
+def _format_number(value: float) -> str:
+    """Writes the shortest text that reads back to the same float; ``1.0``, not ``1``, as the public data does."""
+    return repr(float(value))
+
+
+def _quote(text: str) -> str:
+    """Quotes model text in a message, cut so that a megabyte of garbage stays out of the next prompt."""
+    return repr(text if len(text) <= 60 else text[:57] + "...")

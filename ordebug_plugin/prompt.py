@@ -1,0 +1,117 @@
+"""The one renderer: states to prompts, answers to text. SFT data, GRPO prompts and evaluation all come through here.
+
+The compact public form of OR-Debug-Bench is kept byte for byte (`Style(labels=True)`), less what leaks the answer by
+default: the public prompts name the fault (``Type: B``) and the problem id repeats it (``mip_typeB_480``).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+
+from ordebug_plugin.actions import (
+    ACTION_PREFIX,
+    SIGNATURES,
+    THINK_CLOSE,
+    THINK_OPEN,
+    Action,
+)
+from ordebug_plugin.env import Observation
+
+INSTRUCTION = "Debug the infeasible optimization model and provide the action to fix it."
+SYSTEM_PROMPT = (
+    "You repair infeasible optimization models. Find the culprit in the IIS and change as little as possible.\n"
+    f"Reason inside {THINK_OPEN} tags, then give exactly one action on a line that starts with '{ACTION_PREFIX}'.\n"
+    "Actions: " + ", ".join(f"{kind}({signature.text})" for kind, signature in SIGNATURES.items())
+)
+# The public prompts list the row names up to this many rows, and only count them beyond.
+MAX_LISTED_ROWS = 15
+
+
+@dataclass(frozen=True)
+class Style:
+    """What a prompt shows.
+
+    Attributes:
+        labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
+        history: List the actions taken so far. Public demonstrations have none.
+        system: The system prompt, or None for none.
+    """
+
+    labels: bool = False
+    history: bool = True
+    system: str | None = SYSTEM_PROMPT
+
+
+@dataclass(frozen=True)
+class Message:
+    """One chat message, as every OpenAI-compatible server takes it."""
+
+    role: str
+    content: str
+
+
+def render_messages(observation: Observation, style: Style) -> tuple[Message, ...]:
+    """The chat messages for one turn: the system prompt, where there is one, and the whole state."""
+    user = Message("user", join_instruction(INSTRUCTION, render_state(observation, style)))
+    return (user,) if style.system is None else (Message("system", style.system), user)
+
+
+def render_state(observation: Observation, style: Style) -> str:
+    """The state in the public compact form: solver status, IIS, model structure, then what was done so far."""
+    sections = []
+    if style.labels:
+        sections.append(f"## Problem\nID: {observation.problem_id}\nType: {observation.error_type or 'unknown'}")
+    sections.append(f"## Current State\nStatus: {observation.status}")
+    iis = observation.iis
+    if iis is not None:
+        lines = ["## IIS (Irreducible Infeasible Subsystem)", f"Conflicting Constraints: {list(iis.rows)!r}"]
+        if iis.bounds:
+            lines.append(f"Conflicting Bounds: {list(iis.bounds)!r}")
+        if iis.others:
+            lines.append(f"Conflicting Others: {list(iis.others)!r}")
+        sections.append("\n".join(lines))
+    structure = ["## Model Structure", f"Constraints: {len(observation.rows)}", f"Variables: {observation.n_variables}"]
+    if len(observation.rows) <= MAX_LISTED_ROWS:
+        structure.append(f"Constraint Names: {list(observation.rows)!r}")
+    sections.append("\n".join(structure))
+    if style.history and observation.history:
+        past = [f"{turn}. {step.action or 'no action'}: {step.note}" for turn, step in enumerate(observation.history, 1)]
+        sections.append("\n".join(["## Previous Actions", *past]))
+    return "\n\n".join(sections)
+
+
+def render_answer(think: str, action: Action) -> str:
+    """An answer in the canonical form that `actions.parse_answer` calls well-formed."""
+    return f"{THINK_OPEN}\n{think}\n{THINK_CLOSE}\n\n{ACTION_PREFIX} {action}"
+
+
+def canonical_answer(content: str | None, reasoning: str | None = None) -> str:
+    """Rebuilds the canonical text wherever a server put the reasoning.
+
+    Args:
+        content: The message's content; None where the server sent null.
+        reasoning: The message's ``reasoning_content`` or ``reasoning``, where the server moved the think text there.
+    """
+    content = content or ""
+    if reasoning and THINK_CLOSE not in content:
+        return f"{THINK_OPEN}\n{reasoning.strip(chr(10))}\n{THINK_CLOSE}\n\n{content.lstrip(chr(10))}"
+    if THINK_CLOSE in content and THINK_OPEN not in content:  # the opener stood in the prompt
+        return f"{THINK_OPEN}\n{content.lstrip(chr(10))}"
+    return content
+
+
+def join_instruction(instruction: str, state: str) -> str:
+    """The user message from the two Alpaca columns, one blank line between, as the published chat files have it."""
+    return f"{instruction}\n\n{state}" if state else instruction
+
+
+_PROBLEM_SECTION = re.compile(r"## Problem\n(?:(?:ID|Type): [^\n]*\n)*\n?")
+
+
+def strip_labels(state: str) -> str:
+    """Removes what leaks the answer from a public state: the ``ID:`` and ``Type:`` lines and their empty section.
+
+    The result equals what `render_state` writes for the same state without labels.
+    """
+    return _PROBLEM_SECTION.sub("", state, count=1) if state.startswith("## Problem\n") else state
