@@ -183,7 +183,8 @@ def parse_action(text: str) -> Action:
         raise ActionError(f"{kind} needs {1 + len(signature.numbers)} argument(s): {kind}({signature.text})")
     named = zip(signature.numbers, parts[1:], strict=True)
     numbers = tuple(_number(kind, name, part) for name, part in named)
-    _CHECKS.get(kind, lambda _: None)(numbers)
+    if kind in _CHECKS:
+        _CHECKS[kind](numbers)
     return Action(kind, parts[0], numbers)
 
 

@@ -76,7 +76,9 @@ def render_state(observation: Observation, style: Style) -> str:
         structure.append(f"Constraint Names: {list(observation.rows)!r}")
     sections.append("\n".join(structure))
     if style.history and observation.history:
-        past = [f"{turn}. {step.action or 'no action'}: {step.note}" for turn, step in enumerate(observation.history, 1)]
+        past = [
+            f"{turn}. {step.action or 'no action'}: {step.note}" for turn, step in enumerate(observation.history, 1)
+        ]
         sections.append("\n".join(["## Previous Actions", *past]))
     return "\n\n".join(sections)
 

@@ -1,0 +1,1 @@
+"""Training data: public Alpaca files in, what the frameworks train on out."""

@@ -1,0 +1,1 @@
+"""Episodes of an agent on a benchmark, their records on disk, and the tables made from them."""

@@ -1,0 +1,1 @@
+"""The only importers of LLaMA-Factory and ms-swift."""

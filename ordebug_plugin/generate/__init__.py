@@ -1,0 +1,1 @@
+"""Benchmarks and demonstrations made here, proven by the solver."""

@@ -1,0 +1,175 @@
+"""The algebra of repairs: what an action does to a model, without a solver.
+
+Every row and every variable is an interval: a row ``lower <= a·x <= upper``, a variable ``lower <= x <= upper``. A
+repair is the canonical set of intervals that differ from the file as loaded, so two ways to the same model are the
+same `Edits`, can be compared and hashed, and undoing is taking an entry out.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.errors import ActionError
+
+# Gurobi treats any side or bound at or beyond this as infinite (reference manual, "Infinity").
+INFINITY = 1e20
+
+
+@dataclass(frozen=True)
+class Interval:
+    """The closed interval [lower, upper]; sides beyond ±1e20 are infinite."""
+
+    lower: float
+    upper: float
+
+    def __post_init__(self) -> None:
+        """Makes large sides infinite, so that equal models have equal intervals."""
+        if self.lower <= -INFINITY:
+            object.__setattr__(self, "lower", -math.inf)
+        if self.upper >= INFINITY:
+            object.__setattr__(self, "upper", math.inf)
+
+    @property
+    def is_free(self) -> bool:
+        """Whether the interval holds every number: a row without effect."""
+        return self.lower == -math.inf and self.upper == math.inf
+
+    def violation(self, value: float) -> float:
+        """Distance from `value` to the interval, 0 inside."""
+        return max(0.0, self.lower - value, value - self.upper)
+
+    def loosened_to(self, new: Interval) -> tuple[float, float]:
+        """How far `new` reaches beyond this interval, below and above; 0 where it does not."""
+        below = self.lower - new.lower if new.lower < self.lower else 0.0
+        above = new.upper - self.upper if new.upper > self.upper else 0.0
+        return below, above
+
+
+FREE = Interval(-math.inf, math.inf)
+# Ten public demonstrations write an amount that DROP does not take: DROP_CONSTRAINT(c_key_lower, 0.0). The grammar
+# must read that as a name, for a row may be called so; only the model can tell, and an exact match goes first.
+_EXTRA_NUMBER = re.compile(r"(.+?)\s*,\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
+
+
+@dataclass(frozen=True)
+class Shape:
+    """The editable parts of a model as loaded.
+
+    Attributes:
+        rows: Row name to its interval, in model order. Names are unique; see `aliases`.
+        variables: Variable name to its bounds, in model order.
+        integers: Number of variables that are not continuous.
+        aliases: For rows and variables that share a name in the file: the unique name given here to its name there.
+    """
+
+    rows: Mapping[str, Interval]
+    variables: Mapping[str, Interval]
+    integers: int = 0
+    aliases: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Edits:
+    """What differs from the model as loaded, canonical: sorted by name, nothing that equals the original.
+
+    Attributes:
+        rows: (row, its new interval); `FREE` for a dropped row.
+        variables: (variable, its new bounds).
+    """
+
+    rows: tuple[tuple[str, Interval], ...] = ()
+    variables: tuple[tuple[str, Interval], ...] = ()
+
+    def row(self, shape: Shape, name: str) -> Interval:
+        """The interval of a row after these edits."""
+        return dict(self.rows).get(name, shape.rows[name])
+
+    def variable(self, shape: Shape, name: str) -> Interval:
+        """The bounds of a variable after these edits."""
+        return dict(self.variables).get(name, shape.variables[name])
+
+    def dropped(self) -> frozenset[str]:
+        """The rows without any effect left on either side."""
+        return frozenset(name for name, interval in self.rows if interval.is_free)
+
+    def touched(self) -> tuple[frozenset[str], frozenset[str]]:
+        """The names of the rows and of the variables that differ."""
+        return frozenset(name for name, _ in self.rows), frozenset(name for name, _ in self.variables)
+
+
+NO_EDITS = Edits()
+
+
+def apply_action(shape: Shape, edits: Edits, action: Action) -> Edits:
+    """The edits after one more action; actions that only look (GET_IIS, CHECK_SLACK, SUBMIT) change nothing.
+
+    Raises:
+        ActionError: The name is not in the model, or the row was dropped.
+    """
+    match action.kind:
+        case ActionKind.RESET:
+            return NO_EDITS
+        case ActionKind.DROP_CONSTRAINT:
+            row = _live_row(shape, edits, action)
+            return _with_row(shape, edits, row, FREE)
+        case ActionKind.RELAX_CONSTRAINT:
+            row = _live_row(shape, edits, action)
+            (amount,) = action.numbers
+            old = edits.row(shape, row)
+            return _with_row(shape, edits, row, Interval(old.lower - amount, old.upper + amount))
+        case ActionKind.UPDATE_RHS:
+            row = _live_row(shape, edits, action)
+            (value,) = action.numbers
+            return _with_row(shape, edits, row, _moved(shape.rows[row], value))
+        case ActionKind.UPDATE_BOUNDS:
+            variable = _known(shape.variables, action.target, "variable")
+            return _with_variable(shape, edits, variable, Interval(*action.numbers))
+        case ActionKind.CHECK_SLACK:
+            _live_row(shape, edits, action)
+    return edits
+
+
+def _moved(original: Interval, value: float) -> Interval:
+    """Sets the side or sides that the row has in the file to one value."""
+    if original.is_free:
+        raise ActionError("this row has no side in the model as loaded, so there is none to set")
+    lower = value if original.lower > -math.inf else -math.inf
+    upper = value if original.upper < math.inf else math.inf
+    return Interval(lower, upper)
+
+
+def _live_row(shape: Shape, edits: Edits, action: Action) -> str:
+    row = _known(shape.rows, action.target, "constraint")
+    if row in edits.dropped():
+        raise ActionError(f"constraint {row!r} has no effect any more: use RESET() to bring it back")
+    return row
+
+
+def _known(names: Mapping[str, Interval], name: str | None, noun: str) -> str:
+    if name is not None and name not in names and (match := _EXTRA_NUMBER.fullmatch(name)) and match[1] in names:
+        return match[1]
+    if name is None or name not in names:
+        shown = name if name is None or len(name) <= 60 else name[:57] + "..."
+        raise ActionError(f"no {noun} named {shown!r} in the model: names are exact, without quotes")
+    return name
+
+
+def _with_row(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:
+    return Edits(_replace(edits.rows, name, interval, shape.rows[name]), edits.variables)
+
+
+def _with_variable(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:
+    return Edits(edits.rows, _replace(edits.variables, name, interval, shape.variables[name]))
+
+
+def _replace(
+    entries: tuple[tuple[str, Interval], ...], name: str, interval: Interval, original: Interval
+) -> tuple[tuple[str, Interval], ...]:
+    kept = {other: value for other, value in entries if other != name}
+    if interval != original:
+        kept[name] = interval
+    return tuple(sorted(kept.items()))

@@ -1,0 +1,237 @@
+"""The environment: an infeasible model, one action a turn, the solver's word after each.
+
+`RepairEnv` follows the reset/step contract of gymnasium: `reset` gives the first observation, `step` takes a whole
+answer and gives the next one, and after the episode ended only `reset` is allowed. It is deterministic: the same
+problem and the same answers give the same observations. A malformed or refused action is an ordinary turn: it costs
+a step, changes nothing, and the next observation says what was wrong.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action
+from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import IIS, Judge, Status, Verdict
+
+MAX_TURNS = 20
+
+
+class Outcome(StrEnum):
+    """How an episode ended.
+
+    RECOVERED: feasible with a finite optimum after a repair. SUBMITTED: SUBMIT on a model that is not. OUT_OF_TURNS.
+    LIMIT: turns ran out while the solver could not decide within its WorkLimit, neither success nor failure.
+    """
+
+    RECOVERED = "recovered"
+    SUBMITTED = "submitted-infeasible"
+    OUT_OF_TURNS = "out-of-turns"
+    LIMIT = "limit"
+
+
+@dataclass(frozen=True)
+class Step:
+    """One turn as the environment saw it.
+
+    Attributes:
+        answer: The canonical answer text.
+        action: The action's canonical text, or None where the answer has none.
+        well_formed: Whether the answer is exactly in the answer format.
+        refused: Whether the action could not be executed (malformed, unknown name).
+        note: What came of it, one line, shown to the model in the next prompt.
+        status: Solver status after the turn.
+        objective: Objective value after the turn, where the optimum is proven.
+        iis: The IIS after the turn, while the model is infeasible.
+    """
+
+    answer: str
+    action: str | None
+    well_formed: bool
+    refused: bool
+    note: str
+    status: Status
+    objective: float | None
+    iis: IIS | None
+
+
+@dataclass(frozen=True)
+class Observation:
+    """What the agent may see.
+
+    Attributes:
+        problem_id: Id of the problem; shown only in prompts with labels.
+        error_type: Fault label of the benchmark; likewise.
+        turn: Turns taken so far.
+        max_turns: Turns allowed.
+        status: Solver status.
+        iis: The IIS while the model is infeasible; None where it is not, or none was found within the WorkLimit.
+        rows: Names of the rows still in effect, in model order.
+        n_variables: Number of variables.
+        history: The steps taken so far.
+    """
+
+    problem_id: str
+    error_type: str | None
+    turn: int
+    max_turns: int
+    status: Status
+    iis: IIS | None
+    rows: tuple[str, ...]
+    n_variables: int
+    history: tuple[Step, ...]
+
+
+@dataclass(frozen=True)
+class Transition:
+    """Result of one step.
+
+    Attributes:
+        observation: The state after it.
+        step: What happened.
+        outcome: How the episode ended, or None while it goes on.
+    """
+
+    observation: Observation
+    step: Step
+    outcome: Outcome | None
+
+
+class RepairEnv:
+    """One problem, as a sequence of turns.
+
+    Args:
+        judge: The solver; used by this environment's thread alone while it runs.
+        problem: The infeasible model.
+        max_turns: Turns until the episode ends unrecovered.
+    """
+
+    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS) -> None:
+        if max_turns < 1:
+            raise ValueError(f"max_turns must be at least 1, not {max_turns}")
+        self.judge = judge
+        self.problem = problem
+        self.max_turns = max_turns
+        self._edits = NO_EDITS
+        self._history: tuple[Step, ...] = ()
+        self._running = False
+
+    @property
+    def edits(self) -> Edits:
+        """What differs from the model as loaded at the moment."""
+        return self._edits
+
+    def reset(self) -> Observation:
+        """Starts the episode over on the model as loaded.
+
+        Raises:
+            ProblemError: The model file cannot be read, or the model is not infeasible: there is nothing to repair.
+            SolverError: Gurobi failed.
+        """
+        self._edits, self._history = NO_EDITS, ()
+        verdict = self.judge.solve(self.problem)
+        if verdict.status is not Status.INFEASIBLE:
+            raise ProblemError(f"{self.problem.path}: {_NOT_INFEASIBLE[verdict.status]}")
+        self._running = True
+        return self._observe(verdict.status, self.judge.iis(self.problem))
+
+    def step(self, text: str) -> Transition:
+        """Takes one answer and lets the solver judge it.
+
+        Args:
+            text: The canonical answer (`prompt.canonical_answer`).
+
+        Raises:
+            RuntimeError: The episode has ended, or was never started.
+            SolverError: Gurobi failed; the episode is lost, not wrong.
+        """
+        if not self._running:
+            raise RuntimeError("the episode is not running: call reset() first")
+        answer = parse_answer(text)
+        refusal = self._execute(answer)
+        verdict = self.judge.solve(self.problem, self._edits)
+        iis = self.judge.iis(self.problem, self._edits) if verdict.status is Status.INFEASIBLE else None
+        step = Step(
+            answer=text,
+            action=None if answer.action is None else str(answer.action),
+            well_formed=answer.well_formed,
+            refused=refusal is not None,
+            note=self._note(answer.action, verdict) if refusal is None else f"refused: {refusal}",
+            status=verdict.status,
+            objective=verdict.objective,
+            iis=iis,
+        )
+        self._history = (*self._history, step)
+        outcome = self._outcome(answer.action, refusal is not None, verdict)
+        self._running = outcome is None
+        return Transition(self._observe(verdict.status, iis), step, outcome)
+
+    def _execute(self, answer: Answer) -> str | None:
+        """Applies the action to the edits; returns why it was refused, or None."""
+        if answer.action is None:
+            return answer.error
+        try:
+            self._edits = apply_action(self._shape, self._edits, answer.action)
+        except ActionError as error:
+            return str(error)
+        return None
+
+    def _note(self, action: Action | None, verdict: Verdict) -> str:
+        if action is not None and action.kind is ActionKind.CHECK_SLACK and action.target is not None:
+            return self._slack(action.target)
+        return _STATUS_NOTES.get(verdict.status, str(verdict.status))
+
+    def _slack(self, row: str) -> str:
+        """Where the row stands at the least infeasible point: an infeasible model has no other slack to report."""
+        relaxation = self.judge.relaxation(self.problem, self._edits)
+        if relaxation is None:
+            return "slack unknown: the solver's work limit was reached"
+        value = dict(relaxation.activities)[row]
+        interval = self._edits.row(self._shape, row)
+        violation = interval.violation(value)
+        if violation > 0:
+            return f"violated by {violation:g} at the least infeasible point"
+        return f"slack {min(value - interval.lower, interval.upper - value):g} at the least infeasible point"
+
+    def _outcome(self, action: Action | None, refused: bool, verdict: Verdict) -> Outcome | None:
+        if verdict.status.is_repaired:
+            return Outcome.RECOVERED
+        if action is not None and action.kind is ActionKind.SUBMIT and not refused:
+            return Outcome.LIMIT if verdict.status is Status.LIMIT else Outcome.SUBMITTED
+        if len(self._history) >= self.max_turns:
+            return Outcome.LIMIT if verdict.status is Status.LIMIT else Outcome.OUT_OF_TURNS
+        return None
+
+    def _observe(self, status: Status, iis: IIS | None) -> Observation:
+        dropped = self._edits.dropped()
+        return Observation(
+            problem_id=self.problem.id,
+            error_type=self.problem.error_type,
+            turn=len(self._history),
+            max_turns=self.max_turns,
+            status=status,
+            iis=iis,
+            rows=tuple(name for name in self._shape.rows if name not in dropped),
+            n_variables=len(self._shape.variables),
+            history=self._history,
+        )
+
+    @property
+    def _shape(self) -> Shape:
+        return self.judge.shape(self.problem)
+
+
+_NOT_INFEASIBLE = {
+    Status.OPTIMAL: "the model is feasible, there is nothing to repair",
+    Status.FEASIBLE: "the model is feasible, there is nothing to repair",
+    Status.UNBOUNDED: "the model is unbounded, not infeasible: there is no conflict to repair",
+    Status.LIMIT: "Gurobi could not prove the model infeasible within the work limit: raise --work-limit",
+}
+_STATUS_NOTES = {
+    Status.INFEASIBLE: "still infeasible",
+    Status.UNBOUNDED: "feasible but unbounded: a constraint that limits the objective is gone",
+    Status.LIMIT: "the solver's work limit was reached, feasibility is unknown",
+}

@@ -1,0 +1,141 @@
+"""Problems and benchmarks: an infeasible model file, what is known about it, and folders of them.
+
+A benchmark is the public layout: ``dataset.json`` with a list ``problems`` and the model files it names, relative to
+it. A single model file is a benchmark of one. Problems are keyed by the hash of their content: ids collide between
+the public sets with different models behind them.
+"""
+
+from __future__ import annotations
+
+import gzip
+import hashlib
+import json
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from ordebug_plugin.errors import ProblemError
+from ordebug_plugin.truth import UNKNOWN, Truth, read_truth
+
+MODEL_SUFFIXES = (".mps", ".mps.gz", ".lp", ".lp.gz")
+INDEX_NAME = "dataset.json"
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One infeasible model.
+
+    Attributes:
+        id: Name within its benchmark; not unique across benchmarks.
+        path: The model file.
+        content_hash: SHA-256 (hex) of the uncompressed model file.
+        error_type: Fault type (``A``…``I``) as labelled, or None.
+        difficulty: Label of the benchmark, or None.
+        truth: What is known about the fault.
+    """
+
+    id: str
+    path: Path
+    content_hash: str
+    error_type: str | None = None
+    difficulty: str | None = None
+    truth: Truth = UNKNOWN
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """An ordered set of problems.
+
+    Attributes:
+        name: Name of the folder or file.
+        problems: In the order of the index.
+    """
+
+    name: str
+    problems: tuple[Problem, ...]
+
+
+def load_benchmark(path: Path) -> Benchmark:
+    """Loads a benchmark folder, its ``dataset.json``, or a single model file.
+
+    Raises:
+        ProblemError: Something is missing or malformed; names the file, and the entry of the index.
+    """
+    if path.is_dir():
+        path = path / INDEX_NAME
+        if not path.is_file():
+            raise ProblemError(f"{path} not found: a benchmark folder holds {INDEX_NAME} and the models it names")
+    if not path.is_file():
+        raise ProblemError(f"{path} not found: give a benchmark folder or a model file ({', '.join(MODEL_SUFFIXES)})")
+    if path.name.endswith(".json"):
+        return _load_index(path)
+    return Benchmark(path.name, (load_problem(path),))
+
+
+def load_problem(path: Path) -> Problem:
+    """Loads a single model file about which nothing is known.
+
+    Raises:
+        ProblemError: The file is missing, or not a model file by its name.
+    """
+    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path))
+
+
+def _load_index(path: Path) -> Benchmark:
+    try:
+        index = json.loads(path.read_text(encoding="utf-8"))
+    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise ProblemError(f"{path} is not JSON: {error}") from error
+    records = index.get("problems") if isinstance(index, dict) else None
+    if not isinstance(records, list) or not records:
+        raise ProblemError(f"{path} needs a non-empty list 'problems'")
+    problems = []
+    for number, record in enumerate(records):
+        try:
+            problems.append(_read_record(record, path.parent))
+        except ProblemError as error:
+            raise ProblemError(f"{path}, problems[{number}]: {error}") from error
+    return Benchmark(path.parent.name, tuple(problems))
+
+
+def _read_record(record: object, root: Path) -> Problem:
+    if not isinstance(record, Mapping):
+        raise ProblemError("is not an object")
+    problem_id, model_file = record.get("problem_id"), record.get("model_file")
+    if not isinstance(problem_id, str) or not isinstance(model_file, str):
+        raise ProblemError("needs the strings 'problem_id' and 'model_file'")
+    model = root / model_file
+    return Problem(
+        id=problem_id,
+        path=model,
+        content_hash=_hash_file(model),
+        error_type=_optional_string(record, "error_type"),
+        difficulty=_optional_string(record, "difficulty"),
+        truth=read_truth(record),
+    )
+
+
+def _optional_string(record: Mapping[str, object], key: str) -> str | None:
+    value = record.get(key)
+    if value is not None and not isinstance(value, str):
+        raise ProblemError(f"{key} must be a string or null, not {value!r}")
+    return value
+
+
+def _stem(path: Path) -> str:
+    for suffix in MODEL_SUFFIXES:
+        if path.name.endswith(suffix):
+            return path.name.removesuffix(suffix)
+    raise ProblemError(f"{path} is not a model file: its name must end in {', '.join(MODEL_SUFFIXES)}")
+
+
+def _hash_file(path: Path) -> str:
+    _stem(path)
+    try:
+        data = path.read_bytes()
+        return hashlib.sha256(gzip.decompress(data) if path.name.endswith(".gz") else data).hexdigest()
+    except FileNotFoundError:
+        raise ProblemError(f"model file {path} not found") from None
+    except (OSError, EOFError, zlib.error) as error:
+        raise ProblemError(f"model file {path} cannot be read: {error}") from error

@@ -1,0 +1,534 @@
+"""The judge: what Gurobi says about a model and its edits. The only module that imports gurobipy.
+
+One `Judge` holds one Gurobi environment and belongs to one thread. It reads each model once, applies the difference
+between the edits asked for and those in place, and remembers its verdicts per edit set, so a state reached twice is
+solved once. Every solve starts from a reset: the answer never depends on what was asked before.
+
+Limits are WorkLimit, never TimeLimit: the same question has the same answer on a slow machine.
+"""
+
+from __future__ import annotations
+
+import math
+import os
+from collections import Counter, OrderedDict
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from enum import StrEnum
+from types import TracebackType
+from typing import Any, TypeVar
+
+import gurobipy as gp
+from gurobipy import GRB
+
+from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, Interval, Shape
+from ordebug_plugin.errors import LicenseLimitError, ProblemError, SolverError
+from ordebug_plugin.problem import Problem
+
+# Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
+DEFAULT_WORK_LIMIT = 60.0
+# Amounts below this are solver tolerance, not a repair (FeasibilityTol is 1e-6).
+TOLERANCE = 1e-6
+_MODELS_KEPT = 256
+_ANSWERS_KEPT = 4096  # per model
+_SIZE_LIMITED = 10010
+_READ_ERRORS = frozenset({10003, 10012})  # invalid argument, cannot read file
+
+T = TypeVar("T")
+
+
+class Status(StrEnum):
+    """What is proven about a model.
+
+    OPTIMAL: feasible, with a proven finite optimum. FEASIBLE: an incumbent, its optimality not proven within the
+    WorkLimit. INFEASIBLE. UNBOUNDED: feasible, without a finite optimum. LIMIT: nothing proven within the WorkLimit.
+    """
+
+    OPTIMAL = "OPTIMAL"
+    FEASIBLE = "FEASIBLE"
+    INFEASIBLE = "INFEASIBLE"
+    UNBOUNDED = "UNBOUNDED"
+    LIMIT = "LIMIT"
+
+    @property
+    def is_repaired(self) -> bool:
+        """Whether the model is feasible with a finite optimum: an incumbent proves feasibility."""
+        return self in (Status.OPTIMAL, Status.FEASIBLE)
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """One solve: the status, and the objective value where the optimum is proven (else None)."""
+
+    status: Status
+    objective: float | None = None
+
+
+@dataclass(frozen=True)
+class IIS:
+    """An irreducible infeasible subsystem, in model order.
+
+    Attributes:
+        rows: Its linear constraints.
+        bounds: Variables of which a bound is in it.
+        others: Its quadratic, SOS and general constraints, which no action can edit.
+        minimal: Whether Gurobi proved it irreducible within the WorkLimit.
+    """
+
+    rows: tuple[str, ...]
+    bounds: tuple[str, ...]
+    others: tuple[str, ...] = ()
+    minimal: bool = True
+
+
+@dataclass(frozen=True)
+class Relaxation:
+    """The cheapest repair: the L1 optimum of Gurobi's feasRelax over all rows and bounds.
+
+    Attributes:
+        cost: Sum of all amounts, in the units of the rows.
+        rows: (row, the interval its relaxation needs), only those that must give way.
+        variables: (variable, the bounds its relaxation needs), likewise.
+        activities: Value of a·x per row at the least infeasible point.
+    """
+
+    cost: float
+    rows: tuple[tuple[str, Interval], ...]
+    variables: tuple[tuple[str, Interval], ...]
+    activities: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True)
+class Audit:
+    """What a repair gave away (DESIGN: minimality, FP).
+
+    Attributes:
+        granted: Sum of relaxations granted, at least `needed` up to tolerance.
+        lost_rows: Changed rows that cannot bind any more.
+    """
+
+    granted: float
+    lost_rows: tuple[str, ...]
+
+
+@dataclass
+class _Row:
+    """A row inside Gurobi. `slack` is the column with which Gurobi writes a range: a·x + coefficient·slack = RHS."""
+
+    constr: gp.Constr
+    slack: gp.Var | None = None
+    native: bool = False  # the slack column came with the file and stays
+
+
+@dataclass
+class _Loaded:
+    """A model in memory, with the edits it carries at the moment and what was found out about it."""
+
+    model: gp.Model
+    shape: Shape
+    rows: dict[str, _Row]
+    variables: dict[str, gp.Var]
+    edits: Edits = NO_EDITS
+    memo: dict[tuple[str, Edits], object] = field(default_factory=dict)
+
+
+class Judge:
+    """Answers questions about a problem under edits. Not thread-safe: one judge per thread.
+
+    Args:
+        work_limit: WorkLimit of every single Gurobi call, in work units.
+        threads: Gurobi threads per call.
+        seed: Gurobi's Seed parameter.
+
+    Raises:
+        SolverError: No Gurobi environment can be started (licence).
+    """
+
+    def __init__(self, *, work_limit: float = DEFAULT_WORK_LIMIT, threads: int = 1, seed: int = 0) -> None:
+        try:
+            self._env = gp.Env(params={"OutputFlag": 0, "Threads": threads, "WorkLimit": work_limit, "Seed": seed})
+        except gp.GurobiError as error:
+            raise SolverError(
+                f"Gurobi cannot start: {error}. Check the licence with `ordebug doctor`; without GRB_LICENSE_FILE the "
+                "licence inside gurobipy's own wheel is used, which works offline."
+            ) from error
+        self._models: OrderedDict[str, _Loaded] = OrderedDict()
+
+    def __enter__(self) -> Judge:
+        """Returns the judge itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the judge."""
+        self.close()
+
+    def close(self) -> None:
+        """Frees every model and the Gurobi environment."""
+        for loaded in self._models.values():
+            loaded.model.dispose()
+        self._models.clear()
+        self._env.dispose()
+
+    def shape(self, problem: Problem) -> Shape:
+        """The rows and variables of the model as loaded.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        return self._load(problem).shape
+
+    def solve(self, problem: Problem, edits: Edits = NO_EDITS) -> Verdict:
+        """Status and objective of the model under edits.
+
+        Raises:
+            LicenseLimitError: The model is too large for the licence.
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "solve", _solve)
+
+    def iis(self, problem: Problem, edits: Edits = NO_EDITS) -> IIS | None:
+        """An IIS of the infeasible model under edits; None where the WorkLimit ends before one is found.
+
+        Raises:
+            SolverError: Gurobi failed, or the model is feasible.
+        """
+        return self._remember(problem, edits, "iis", _iis)
+
+    def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
+        """The cheapest repair of the model under edits; None where the WorkLimit ends before it is proven.
+
+        Raises:
+            LicenseLimitError: feasRelax adds columns and can pass the licence limit where the model did not.
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "relaxation", _relaxation)
+
+    def audit(self, problem: Problem, edits: Edits) -> Audit:
+        """What the edits gave away, for edits whose model is feasible.
+
+        Raises:
+            SolverError: Gurobi failed, or the model under these edits has no solution.
+        """
+        return self._remember(problem, edits, "audit", _audit)
+
+    def _remember(self, problem: Problem, edits: Edits, name: str, ask: Callable[[_Loaded], T]) -> T:
+        loaded = self._load(problem)
+        key = (name, edits)
+        if key not in loaded.memo:
+            if len(loaded.memo) >= _ANSWERS_KEPT:
+                loaded.memo.clear()
+            with _gurobi_errors(problem):
+                _apply(loaded, edits)
+                loaded.memo[key] = ask(loaded)
+        return loaded.memo[key]  # type: ignore[return-value]  # each name is asked with one function
+
+    def _load(self, problem: Problem) -> _Loaded:
+        loaded = self._models.pop(problem.content_hash, None)
+        if loaded is None:
+            loaded = _read(problem, self._env)
+        self._models[problem.content_hash] = loaded
+        if len(self._models) > _MODELS_KEPT:
+            _, oldest = self._models.popitem(last=False)
+            oldest.model.dispose()
+        return loaded
+
+
+@dataclass(frozen=True)
+class Licence:
+    """The Gurobi licence in use: where it comes from, and whether it solves models beyond 2000 rows or columns."""
+
+    source: str
+    limited: bool
+
+
+def gurobi_version() -> str:
+    """Version of the Gurobi library."""
+    return ".".join(map(str, gp.gurobi.version()))
+
+
+def probe_licence() -> Licence:
+    """Solves a model of 2001 columns to see which licence is in use.
+
+    Raises:
+        SolverError: No Gurobi environment can be started.
+    """
+    source = os.environ.get("GRB_LICENSE_FILE", "gurobipy wheel, or a default location")
+    with Judge() as judge, gp.Model(env=judge._env) as model:
+        model.addVars(2001)
+        try:
+            model.optimize()
+        except gp.GurobiError as error:
+            if error.errno != _SIZE_LIMITED:
+                raise SolverError(f"Gurobi failed: {error}") from error
+            return Licence(source, limited=True)
+    return Licence(source, limited=False)
+
+
+@contextmanager
+def _gurobi_errors(problem: Problem) -> Iterator[None]:
+    try:
+        yield
+    except gp.GurobiError as error:
+        if error.errno == _SIZE_LIMITED:
+            raise LicenseLimitError(
+                f"{problem.path}: the model, or its relaxation with extra columns, is larger than this Gurobi licence "
+                "allows (2000 rows, 2000 columns in the wheel's own). Set GRB_LICENSE_FILE to a full licence."
+            ) from error
+        raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+
+
+def _read(problem: Problem, env: gp.Env) -> _Loaded:
+    try:
+        model = gp.read(str(problem.path), env)
+    except gp.GurobiError as error:
+        if error.errno not in _READ_ERRORS and "read" not in str(error).lower():
+            raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+        reason = " ".join(str(error).split())
+        raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
+    constrs, columns = model.getConstrs(), model.getVars()
+    row_names = _unique([constr.ConstrName for constr in constrs])
+    aliases = {unique: constr.ConstrName for unique, constr in zip(row_names, constrs, strict=True)}
+    rows: dict[str, _Row] = {}
+    intervals: dict[str, Interval] = {}
+    slack_columns = set()
+    for name, constr in zip(row_names, constrs, strict=True):
+        slack = _range_column(model, constr)
+        rows[name] = _Row(constr, slack, native=slack is not None)
+        intervals[name] = _interval(model, constr, slack)
+        if slack is not None:
+            slack_columns.add(slack.index)
+    own = [column for column in columns if column.index not in slack_columns]
+    names = _unique([column.VarName for column in own])
+    aliases |= {unique: column.VarName for unique, column in zip(names, own, strict=True)}
+    shape = Shape(
+        rows=intervals,
+        variables={name: Interval(column.LB, column.UB) for name, column in zip(names, own, strict=True)},
+        integers=model.NumIntVars,
+        aliases={unique: name for unique, name in aliases.items() if unique != name},
+    )
+    return _Loaded(model, shape, rows, dict(zip(names, own, strict=True)))
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Gives the second and later holders of a name the alias ``name#2``, ``name#3``, …, skipping names in use."""
+    taken = set(names)
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        alias = name
+        while seen[name] > 1 and alias in taken:
+            alias = f"{name}#{seen[name]}"
+            if alias in taken:
+                seen[name] += 1
+        taken.add(alias)
+        unique.append(alias)
+    return unique
+
+
+def _range_column(model: gp.Model, constr: gp.Constr) -> gp.Var | None:
+    """The column by which Gurobi reads an MPS RANGES entry: a costless one, in this equality alone, named Rg<row>."""
+    if constr.Sense != GRB.EQUAL:
+        return None
+    for name in (f"MPS_Rg{constr.ConstrName}", f"Rg{constr.ConstrName}"):
+        column = model.getVarByName(name)
+        if (
+            column is not None
+            and column.Obj == 0
+            and column.VType == GRB.CONTINUOUS
+            and model.getCol(column).size() == 1
+        ):
+            return column if abs(model.getCoeff(constr, column)) == 1 else None
+    return None
+
+
+def _interval(model: gp.Model, constr: gp.Constr, slack: gp.Var | None) -> Interval:
+    rhs = constr.RHS
+    if slack is not None:
+        ends = [rhs - model.getCoeff(constr, slack) * bound for bound in (slack.LB, slack.UB)]
+        return Interval(min(ends), max(ends))
+    if constr.Sense == GRB.LESS_EQUAL:
+        return Interval(-math.inf, rhs)
+    if constr.Sense == GRB.GREATER_EQUAL:
+        return Interval(rhs, math.inf)
+    return Interval(rhs, rhs)
+
+
+def _apply(loaded: _Loaded, edits: Edits) -> None:
+    """Changes the Gurobi model from the edits it carries to `edits`: only what differs is touched."""
+    old_rows, new_rows = dict(loaded.edits.rows), dict(edits.rows)
+    for name in sorted(old_rows.keys() | new_rows.keys()):
+        target = new_rows.get(name, loaded.shape.rows[name])
+        if target != old_rows.get(name, loaded.shape.rows[name]):
+            _set_row(loaded.model, loaded.rows[name], target)
+    old_bounds, new_bounds = dict(loaded.edits.variables), dict(edits.variables)
+    for name in sorted(old_bounds.keys() | new_bounds.keys()):
+        target = new_bounds.get(name, loaded.shape.variables[name])
+        loaded.variables[name].LB = max(target.lower, -GRB.INFINITY)
+        loaded.variables[name].UB = min(target.upper, GRB.INFINITY)
+    loaded.model.update()
+    loaded.edits = edits
+
+
+def _set_row(model: gp.Model, row: _Row, interval: Interval) -> None:
+    """Writes an interval into a row: as a plain sense where one will do, else as an equality with a slack column.
+
+    A row is dropped by an infinite right-hand side, not removed: status and IIS are the same, and it can come back.
+    """
+    lower, upper = interval.lower, interval.upper
+    ranged = -INFINITY < lower < upper < INFINITY
+    if row.slack is not None and not row.native and not ranged:
+        model.remove(row.slack)
+        row.slack = None
+    if ranged:
+        row.constr.Sense, row.constr.RHS = GRB.EQUAL, upper
+        if row.slack is None:
+            row.slack = model.addVar(ub=upper - lower, column=gp.Column(1.0, row.constr))
+        else:
+            row.slack.LB, row.slack.UB = 0.0, upper - lower
+        if row.native and model.getCoeff(row.constr, row.slack) < 0:
+            row.constr.RHS = lower
+        return
+    if row.slack is not None:
+        row.slack.LB = row.slack.UB = 0.0
+    if lower == upper:
+        row.constr.Sense, row.constr.RHS = GRB.EQUAL, upper
+    elif lower == -math.inf:
+        row.constr.Sense, row.constr.RHS = GRB.LESS_EQUAL, min(upper, GRB.INFINITY)
+    else:
+        row.constr.Sense, row.constr.RHS = GRB.GREATER_EQUAL, lower
+
+
+def _solve(loaded: _Loaded) -> Verdict:
+    model = loaded.model
+    model.reset()
+    model.optimize()
+    status = model.Status
+    if status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
+        return _resolve_unbounded(model)
+    return _verdict(model, status)
+
+
+def _resolve_unbounded(model: gp.Model) -> Verdict:
+    """Decides between infeasible and unbounded by solving without an objective.
+
+    Gurobi's UNBOUNDED only says that an improving ray exists, not that a point does (reference manual, status
+    codes). Without an objective nothing is unbounded, and the default presolve keeps its strength, which
+    DualReductions=0 would give up.
+    """
+    with model.copy() as feasibility:
+        feasibility.setObjective(0.0)
+        feasibility.optimize()
+        verdict = _verdict(feasibility, feasibility.Status)
+    return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
+
+
+def _verdict(model: gp.Model, status: int) -> Verdict:
+    if status == GRB.OPTIMAL:
+        return Verdict(Status.OPTIMAL, float(model.ObjVal))
+    if status == GRB.INFEASIBLE:
+        return Verdict(Status.INFEASIBLE)
+    if status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC, GRB.MEM_LIMIT):
+        return Verdict(Status.FEASIBLE if model.SolCount > 0 else Status.LIMIT)
+    raise SolverError(f"Gurobi ended with the unexpected status {status}")
+
+
+def _iis(loaded: _Loaded) -> IIS | None:
+    model = loaded.model
+    model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    model.computeIIS()
+    in_rows = model.getAttr(GRB.Attr.IISConstr)
+    rows = tuple(name for name, row in loaded.rows.items() if in_rows[row.constr.index])
+    lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
+    bounds = tuple(name for name, var in loaded.variables.items() if lower[var.index] or upper[var.index])
+    others = tuple(
+        [item.QCName for item in model.getQConstrs() if item.IISQConstr]
+        + [f"SOS {item.index}" for item in model.getSOSs() if item.IISSOS]
+        + [item.GenConstrName for item in model.getGenConstrs() if item.IISGenConstr]
+    )
+    if not rows and not bounds and not others:
+        return None
+    return IIS(rows, bounds, others, minimal=bool(model.IISMinimal))
+
+
+def _relaxation(loaded: _Loaded) -> Relaxation | None:
+    with loaded.model.copy() as relaxed:
+        relaxed.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
+        relaxed.optimize()
+        if relaxed.Status != GRB.OPTIMAL:
+            return None
+        values = relaxed.getAttr(GRB.Attr.X)
+        activities = _activities(loaded, values)
+        shape, edits = loaded.shape, loaded.edits
+        rows = _widened({name: edits.row(shape, name) for name in shape.rows}, activities)
+        points = {name: values[var.index] for name, var in loaded.variables.items()}
+        bounds = _widened({name: edits.variable(shape, name) for name in shape.variables}, points)
+        return Relaxation(float(relaxed.ObjVal), rows, bounds, tuple(activities.items()))
+
+
+def _widened(intervals: dict[str, Interval], values: dict[str, float]) -> tuple[tuple[str, Interval], ...]:
+    """The intervals that must give way for `values` to be allowed, and what they must become."""
+    return tuple(
+        (name, Interval(min(interval.lower, values[name]), max(interval.upper, values[name])))
+        for name, interval in intervals.items()
+        if interval.violation(values[name]) > TOLERANCE
+    )
+
+
+def _activities(loaded: _Loaded, values: list[float]) -> dict[str, float]:
+    """a·x of every row at a point, without the slack columns that only write a range."""
+    slacks = {row.slack.index for row in loaded.rows.values() if row.slack is not None}
+    point = [0.0 if index in slacks else value for index, value in enumerate(values[: loaded.model.NumVars])]
+    products: Any = loaded.model.getA() @ point
+    return {name: float(products[row.constr.index]) for name, row in loaded.rows.items()}
+
+
+def _audit(loaded: _Loaded) -> Audit:
+    model, shape, edits = loaded.model, loaded.shape, loaded.edits
+    model.reset()
+    model.optimize()
+    if model.SolCount == 0:
+        raise SolverError("the model under these edits has no solution to audit")
+    values = model.getAttr(GRB.Attr.X)
+    activities = _activities(loaded, values)
+    granted = sum(
+        max(_granted(side, new, activities[name], shape.rows[name]) for side, new in _sides(shape.rows[name], interval))
+        for name, interval in edits.rows
+    )
+    for name, interval in edits.variables:
+        value = values[loaded.variables[name].index]
+        old = shape.variables[name]
+        granted += sum(_granted(side, new, value, old) for side, new in _sides(old, interval))
+    return Audit(float(granted), tuple(name for name, interval in edits.rows if _cannot_bind(loaded, name, interval)))
+
+
+def _sides(old: Interval, new: Interval) -> tuple[tuple[float, float], tuple[float, float]]:
+    """(amount loosened, new side) below and above."""
+    below, above = old.loosened_to(new)
+    return (below, new.lower), (above, new.upper)
+
+
+def _granted(amount: float, new_side: float, value: float, old: Interval) -> float:
+    """What one side gave away: its amount, or where it is gone, the violation at the repaired optimum."""
+    if amount == 0.0:
+        return 0.0
+    return old.violation(value) if math.isinf(new_side) else amount
+
+
+def _cannot_bind(loaded: _Loaded, name: str, interval: Interval) -> bool:
+    """Whether no point within the variable bounds can violate the row: it was dropped, or relaxed to no effect."""
+    if interval.is_free:
+        return True
+    row = loaded.rows[name]
+    expression = loaded.model.getRow(row.constr)
+    low = high = 0.0
+    for position in range(expression.size()):
+        variable, coefficient = expression.getVar(position), expression.getCoeff(position)
+        if row.slack is not None and variable.sameAs(row.slack):
+            continue
+        ends = (coefficient * variable.LB, coefficient * variable.UB)
+        low, high = low + min(ends), high + max(ends)
+    return low >= interval.lower - TOLERANCE and high <= interval.upper + TOLERANCE
