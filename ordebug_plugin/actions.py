@@ -118,6 +118,7 @@ class Answer:
     well_formed: bool
 
 
+_SPACE = " \t\r\n"
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.ASCII)
 _CALL = re.compile(r"([A-Za-z_]+)[ \t]*(?:\((.*)\))?[ \t]*", re.DOTALL)
 _SECOND_CALL = re.compile(r"\)[\s,;.&]*(?:and|then)?\s*(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
@@ -146,7 +147,8 @@ def parse_answer(text: str) -> Answer:
 
 def _find_action(tail: str) -> tuple[Action, bool]:
     """Returns the one action of the text after the reasoning, and whether nothing else stands there."""
-    lines = [line.strip() for line in tail.splitlines() if line.strip()]
+    # Not splitlines() and strip(): a name may hold or end in an exotic separator or space.
+    lines = [line.strip(_SPACE) for line in tail.split("\n") if line.strip(_SPACE)]
     acting = [line for line in lines if line.startswith(ACTION_PREFIX)]
     if not acting:
         raise ActionError(f"no action found: end the answer with one line '{ACTION_PREFIX} NAME(arguments)'")
@@ -165,7 +167,7 @@ def parse_action(text: str) -> Action:
         ActionError: The text is no action, or its numbers are refused: not a number, not finite (bounds may be
             ±inf), a negative amount, a lower bound above the upper.
     """
-    text = text.strip()
+    text = text.strip(_SPACE)
     call = _CALL.fullmatch(text)
     if call is None:
         raise ActionError(f"cannot read {_quote(text)} as an action: write NAME(arguments)")
@@ -173,12 +175,12 @@ def parse_action(text: str) -> Action:
         raise ActionError("several actions on one line: exactly one action a turn")
     kind = _kind(call[1])
     signature = SIGNATURES[kind]
-    arguments = (call[2] or "").strip()
+    arguments = (call[2] or "").strip(_SPACE)
     if signature.target is None:
         if arguments:
             raise ActionError(f"{kind} takes no arguments")
         return Action(kind)
-    parts = [part.strip() for part in arguments.rsplit(",", len(signature.numbers))]
+    parts = [part.strip(_SPACE) for part in arguments.rsplit(",", len(signature.numbers))]
     if len(parts) != 1 + len(signature.numbers) or not parts[0]:
         raise ActionError(f"{kind} needs {1 + len(signature.numbers)} argument(s): {kind}({signature.text})")
     named = zip(signature.numbers, parts[1:], strict=True)

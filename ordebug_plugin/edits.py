@@ -10,7 +10,7 @@ from __future__ import annotations
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.errors import ActionError
@@ -96,40 +96,52 @@ class Edits:
         """The rows without any effect left on either side."""
         return frozenset(name for name, interval in self.rows if interval.is_free)
 
-    def touched(self) -> tuple[frozenset[str], frozenset[str]]:
-        """The names of the rows and of the variables that differ."""
-        return frozenset(name for name, _ in self.rows), frozenset(name for name, _ in self.variables)
-
 
 NO_EDITS = Edits()
+
+
+def resolve(shape: Shape, edits: Edits, action: Action) -> Action:
+    """The action with its target as the model has it.
+
+    Raises:
+        ActionError: The name is not in the model, or the row was dropped.
+    """
+    if action.target is None:
+        return action
+    if action.kind is ActionKind.UPDATE_BOUNDS:
+        return replace(action, target=_known(shape.variables, action.target, "variable"))
+    row = _known(shape.rows, action.target, "constraint")
+    if row in edits.dropped():
+        raise ActionError(f"constraint {row!r} has no effect any more: use RESET() to bring it back")
+    return replace(action, target=row)
 
 
 def apply_action(shape: Shape, edits: Edits, action: Action) -> Edits:
     """The edits after one more action; actions that only look (GET_IIS, CHECK_SLACK, SUBMIT) change nothing.
 
+    Args:
+        shape: The model as loaded.
+        edits: What was changed so far.
+        action: A resolved action (`resolve`).
+
     Raises:
-        ActionError: The name is not in the model, or the row was dropped.
+        ActionError: The row has no side to set.
     """
+    name = action.target or ""
     match action.kind:
         case ActionKind.RESET:
             return NO_EDITS
         case ActionKind.DROP_CONSTRAINT:
-            row = _live_row(shape, edits, action)
-            return _with_row(shape, edits, row, FREE)
+            return _with_row(shape, edits, name, FREE)
         case ActionKind.RELAX_CONSTRAINT:
-            row = _live_row(shape, edits, action)
             (amount,) = action.numbers
-            old = edits.row(shape, row)
-            return _with_row(shape, edits, row, Interval(old.lower - amount, old.upper + amount))
+            old = edits.row(shape, name)
+            return _with_row(shape, edits, name, Interval(old.lower - amount, old.upper + amount))
         case ActionKind.UPDATE_RHS:
-            row = _live_row(shape, edits, action)
             (value,) = action.numbers
-            return _with_row(shape, edits, row, _moved(shape.rows[row], value))
+            return _with_row(shape, edits, name, _moved(shape.rows[name], value))
         case ActionKind.UPDATE_BOUNDS:
-            variable = _known(shape.variables, action.target, "variable")
-            return _with_variable(shape, edits, variable, Interval(*action.numbers))
-        case ActionKind.CHECK_SLACK:
-            _live_row(shape, edits, action)
+            return _with_variable(shape, edits, name, Interval(*action.numbers))
     return edits
 
 
@@ -142,20 +154,13 @@ def _moved(original: Interval, value: float) -> Interval:
     return Interval(lower, upper)
 
 
-def _live_row(shape: Shape, edits: Edits, action: Action) -> str:
-    row = _known(shape.rows, action.target, "constraint")
-    if row in edits.dropped():
-        raise ActionError(f"constraint {row!r} has no effect any more: use RESET() to bring it back")
-    return row
-
-
-def _known(names: Mapping[str, Interval], name: str | None, noun: str) -> str:
-    if name is not None and name not in names and (match := _EXTRA_NUMBER.fullmatch(name)) and match[1] in names:
+def _known(names: Mapping[str, Interval], name: str, noun: str) -> str:
+    if name in names:
+        return name
+    if (match := _EXTRA_NUMBER.fullmatch(name)) and match[1] in names:
         return match[1]
-    if name is None or name not in names:
-        shown = name if name is None or len(name) <= 60 else name[:57] + "..."
-        raise ActionError(f"no {noun} named {shown!r} in the model: names are exact, without quotes")
-    return name
+    shown = name if len(name) <= 60 else name[:57] + "..."
+    raise ActionError(f"no {noun} named {shown!r} in the model: names are exact, without quotes")
 
 
 def _with_row(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:

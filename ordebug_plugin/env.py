@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, resolve
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import IIS, Judge, Status, Verdict
@@ -39,7 +39,7 @@ class Step:
 
     Attributes:
         answer: The canonical answer text.
-        action: The action's canonical text, or None where the answer has none.
+        action: The action, its target as the model has it; None where the answer has none.
         well_formed: Whether the answer is exactly in the answer format.
         refused: Whether the action could not be executed (malformed, unknown name).
         note: What came of it, one line, shown to the model in the next prompt.
@@ -49,7 +49,7 @@ class Step:
     """
 
     answer: str
-    action: str | None
+    action: Action | None
     well_formed: bool
     refused: bool
     note: str
@@ -151,33 +151,34 @@ class RepairEnv:
         if not self._running:
             raise RuntimeError("the episode is not running: call reset() first")
         answer = parse_answer(text)
-        refusal = self._execute(answer)
+        action, refusal = self._execute(answer)
         verdict = self.judge.solve(self.problem, self._edits)
         iis = self.judge.iis(self.problem, self._edits) if verdict.status is Status.INFEASIBLE else None
         step = Step(
             answer=text,
-            action=None if answer.action is None else str(answer.action),
+            action=action,
             well_formed=answer.well_formed,
             refused=refusal is not None,
-            note=self._note(answer.action, verdict) if refusal is None else f"refused: {refusal}",
+            note=self._note(action, verdict) if refusal is None else f"refused: {refusal}",
             status=verdict.status,
             objective=verdict.objective,
             iis=iis,
         )
         self._history = (*self._history, step)
-        outcome = self._outcome(answer.action, refusal is not None, verdict)
+        outcome = self._outcome(action, refusal is not None, verdict)
         self._running = outcome is None
         return Transition(self._observe(verdict.status, iis), step, outcome)
 
-    def _execute(self, answer: Answer) -> str | None:
-        """Applies the action to the edits; returns why it was refused, or None."""
+    def _execute(self, answer: Answer) -> tuple[Action | None, str | None]:
+        """Applies the action to the edits; returns it, resolved, and why it was refused, or None."""
         if answer.action is None:
-            return answer.error
+            return None, answer.error
         try:
-            self._edits = apply_action(self._shape, self._edits, answer.action)
+            action = resolve(self._shape, self._edits, answer.action)
+            self._edits = apply_action(self._shape, self._edits, action)
         except ActionError as error:
-            return str(error)
-        return None
+            return answer.action, str(error)
+        return action, None
 
     def _note(self, action: Action | None, verdict: Verdict) -> str:
         if action is not None and action.kind is ActionKind.CHECK_SLACK and action.target is not None:

@@ -108,12 +108,17 @@ def join_instruction(instruction: str, state: str) -> str:
     return f"{instruction}\n\n{state}" if state else instruction
 
 
-_PROBLEM_SECTION = re.compile(r"## Problem\n(?:(?:ID|Type): [^\n]*\n)*\n?")
+_LABEL = re.compile(r"(?:ID|Type): ")
 
 
 def strip_labels(state: str) -> str:
-    """Removes what leaks the answer from a public state: the ``ID:`` and ``Type:`` lines and their empty section.
+    """Removes what leaks the answer from a public state: the ``ID:`` and ``Type:`` lines of its problem section.
 
-    The result equals what `render_state` writes for the same state without labels.
+    A section that held nothing else goes too, so the result equals what `render_state` writes without labels.
     """
-    return _PROBLEM_SECTION.sub("", state, count=1) if state.startswith("## Problem\n") else state
+    section, gap, rest = state.partition("\n\n")
+    heading, *lines = section.split("\n")
+    kept = [line for line in lines if not _LABEL.match(line)]
+    if heading != "## Problem" or len(kept) == len(lines):
+        return state
+    return "\n".join([heading, *kept]) + gap + rest if kept else rest

@@ -30,10 +30,9 @@ from ordebug_plugin.problem import Problem
 DEFAULT_WORK_LIMIT = 60.0
 # Amounts below this are solver tolerance, not a repair (FeasibilityTol is 1e-6).
 TOLERANCE = 1e-6
-_MODELS_KEPT = 256
 _ANSWERS_KEPT = 4096  # per model
 _SIZE_LIMITED = 10010
-_READ_ERRORS = frozenset({10003, 10012})  # invalid argument, cannot read file
+_READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
 
 T = TypeVar("T")
 
@@ -138,22 +137,22 @@ class Judge:
 
     Args:
         work_limit: WorkLimit of every single Gurobi call, in work units.
-        threads: Gurobi threads per call.
-        seed: Gurobi's Seed parameter.
+        models_kept: How many models stay in memory, the most recently used ones.
 
     Raises:
         SolverError: No Gurobi environment can be started (licence).
     """
 
-    def __init__(self, *, work_limit: float = DEFAULT_WORK_LIMIT, threads: int = 1, seed: int = 0) -> None:
+    def __init__(self, *, work_limit: float = DEFAULT_WORK_LIMIT, models_kept: int = 256) -> None:
         try:
-            self._env = gp.Env(params={"OutputFlag": 0, "Threads": threads, "WorkLimit": work_limit, "Seed": seed})
+            self._env = gp.Env(params={"OutputFlag": 0, "Threads": 1, "WorkLimit": work_limit})
         except gp.GurobiError as error:
             raise SolverError(
                 f"Gurobi cannot start: {error}. Check the licence with `ordebug doctor`; without GRB_LICENSE_FILE the "
                 "licence inside gurobipy's own wheel is used, which works offline."
             ) from error
         self._models: OrderedDict[str, _Loaded] = OrderedDict()
+        self._models_kept = models_kept
 
     def __enter__(self) -> Judge:
         """Returns the judge itself."""
@@ -230,7 +229,7 @@ class Judge:
         if loaded is None:
             loaded = _read(problem, self._env)
         self._models[problem.content_hash] = loaded
-        if len(self._models) > _MODELS_KEPT:
+        if len(self._models) > self._models_kept:
             _, oldest = self._models.popitem(last=False)
             oldest.model.dispose()
         return loaded
@@ -284,7 +283,7 @@ def _read(problem: Problem, env: gp.Env) -> _Loaded:
     try:
         model = gp.read(str(problem.path), env)
     except gp.GurobiError as error:
-        if error.errno not in _READ_ERRORS and "read" not in str(error).lower():
+        if error.errno not in _READ_ERRORS:
             raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
         reason = " ".join(str(error).split())
         raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error

@@ -55,7 +55,8 @@ def read_truth(record: Mapping[str, object]) -> Truth:
     rows, variables = _public_target(str(record.get("error_type") or ""), str(record.get("target_name") or ""))
     sentence = str(record.get("ground_truth_fix") or "")
     added = _public_added_rows(sentence)
-    drops = added or rows
+    # The culprit first: any of the added rows may already be enough.
+    drops = sorted(added, key=lambda row: row not in rows) or rows
     fix = tuple(Action(ActionKind.DROP_CONSTRAINT, row) for row in drops)
     return Truth(rows, variables, value, added, fix)
 

@@ -1,1 +1,28 @@
 """Policies that repair: heuristics, the oracle, and a client for any OpenAI-compatible server."""
+
+from ordebug_plugin.agents.base import Agent
+from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
+from ordebug_plugin.agents.heuristic import DropFirst, Oracle, RandomElement, RelaxFirst, RelaxMinimal
+
+BUILT_IN = ("drop-first", "relax-first", "relax-minimal", "random", "oracle")
+
+
+def make_agent(name: str, *, seed: int = 0, amount: float = 1.0) -> Agent:
+    """A built-in agent by name.
+
+    Args:
+        name: One of `BUILT_IN`.
+        seed: For ``random``.
+        amount: For ``relax-first``.
+    """
+    agents: dict[str, Agent] = {
+        "drop-first": DropFirst(),
+        "relax-first": RelaxFirst(amount),
+        "relax-minimal": RelaxMinimal(),
+        "random": RandomElement(seed),
+        "oracle": Oracle(),
+    }
+    return agents[name]
+
+
+__all__ = ["BUILT_IN", "Agent", "ChatAgent", "Endpoint", "Sampling", "make_agent"]

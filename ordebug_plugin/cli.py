@@ -1,0 +1,59 @@
+"""The command line: `ordebug …`. The one place where errors become messages and exit codes."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+from ordebug_plugin import __version__
+from ordebug_plugin.commands import bench, compare, data, doctor, evaluate
+from ordebug_plugin.commands.common import LOG, Subparsers
+from ordebug_plugin.errors import OrdebugError
+
+_EXIT_CODES = """exit codes:
+  0  done
+  1  done, with findings: rows refused, episodes lost, checks failed
+  2  bad input: an option, a file, a row of data
+  3  the solver cannot work: licence, size limit, internal error
+  4  a server cannot be reached
+  130  interrupted"""
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs one command.
+
+    Returns:
+        The exit code, as in ``ordebug --help``.
+    """
+    options = _parser().parse_args(arguments)
+    try:
+        code: int = options.run(options)
+    except OrdebugError as error:
+        LOG.print(f"ordebug: {error}", markup=False, style="red")
+        return error.exit_code
+    except KeyboardInterrupt:
+        LOG.print("ordebug: interrupted", style="red")
+        return 130
+    except BrokenPipeError:  # the reader of our output (head, less) has seen enough
+        sys.stderr.close()
+        return 0
+    return code
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="ordebug",
+        description="Language models that repair infeasible optimization models, judged by Gurobi.",
+        epilog=_EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
+    commands = Subparsers(parser)
+    for command in (evaluate, compare, bench, data, doctor):
+        command.add_parser(commands)
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,97 @@
+"""``ordebug data …``: training data."""
+
+from __future__ import annotations
+
+import argparse
+from dataclasses import asdict
+from pathlib import Path
+
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, positive, print_json, progress
+from ordebug_plugin.commands.evaluate import NO_SYSTEM
+from ordebug_plugin.data.convert import convert_file
+from ordebug_plugin.errors import InputError
+from ordebug_plugin.generate.demonstrations import make_demonstrations
+from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.prompt import SYSTEM_PROMPT
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the commands."""
+    group = Subparsers(commands.add("data", "make and convert training data", "ordebug data convert --help"))
+    parser = group.add(
+        "convert",
+        "turn Alpaca data into ShareGPT (LLaMA-Factory) or messages (ms-swift), think text untouched",
+        "ordebug data convert sft_data.json data/sft_train.json",
+    )
+    parser.add_argument("source", type=Path, metavar="IN.json", help='a list of rows, or {"data": […]}, or .jsonl')
+    parser.add_argument("target", type=Path, metavar="OUT.json", help=".json or .jsonl; refused rows go beside it")
+    parser.add_argument("--to", choices=("sharegpt", "messages"), default="sharegpt", help="default: sharegpt")
+    parser.add_argument("--system", default=SYSTEM_PROMPT, help=f"system prompt; '{NO_SYSTEM}' leaves it out")
+    parser.add_argument("--keep-labels", action="store_true", help="keep the ID and Type lines, which leak the answer")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run_convert)
+
+    parser = group.add(
+        "demos",
+        "make demonstrations for a benchmark, each verified by the solver",
+        "ordebug data demos bench/train data/sft_train.json --per-problem 4",
+    )
+    parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder")
+    parser.add_argument("target", type=Path, metavar="OUT.json", help="Alpaca file to write")
+    parser.add_argument("--per-problem", type=positive, default=4, metavar="N", help="rows per problem (default 4)")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run_demos)
+
+
+def run_convert(options: argparse.Namespace) -> int:
+    """Converts a file.
+
+    Returns:
+        0 when every row was written, 1 when some were refused.
+
+    Raises:
+        InputError: The source or target cannot be used.
+    """
+    report = convert_file(
+        options.source,
+        options.target,
+        to=options.to,
+        system=None if options.system == NO_SYSTEM else options.system,
+        keep_labels=options.keep_labels,
+    )
+    if options.json:
+        print_json({**asdict(report), "rejects": None if report.rejects is None else str(report.rejects)})
+    else:
+        RESULTS.print(
+            f"{report.written} of {report.rows} rows written to {options.target}; "
+            f"{report.changed} lost lines that leak the answer (ID, Type); {report.rejected} refused"
+        )
+    if report.rejects is not None:
+        LOG.print(f"the refused rows, each with its number and the reason, are in {report.rejects}")
+    return FINDINGS if report.rejected else DONE
+
+
+def run_demos(options: argparse.Namespace) -> int:
+    """Makes demonstrations.
+
+    Raises:
+        InputError: The benchmark or the target cannot be used.
+        SolverError: Gurobi failed.
+    """
+    if options.target.suffix != ".json":
+        raise InputError(f"{options.target}: name the target *.json")
+    benchmark = load_benchmark(options.benchmark)
+    with progress("demonstrations", len(benchmark.problems)) as advance:
+        report = make_demonstrations(
+            benchmark,
+            options.target,
+            seed=options.seed,
+            per_problem=options.per_problem,
+            on_progress=lambda _: advance(""),
+        )
+    if options.json:
+        print_json({**asdict(report), "path": str(options.target)})
+    else:
+        RESULTS.print(f"{report.rows} verified demonstrations written to {options.target}")
+    return DONE

@@ -1,0 +1,138 @@
+"""``ordebug doctor``: what is installed, what is missing, and how to get it."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import platform
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Literal
+
+from rich.table import Table
+
+from ordebug_plugin import __version__
+from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json
+from ordebug_plugin.errors import SolverError
+from ordebug_plugin.solver import gurobi_version, probe_licence
+
+State = Literal["ok", "note", "broken"]
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One line of the report: what was looked at, how it stands, and what to do."""
+
+    subject: str
+    state: State
+    detail: str
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = commands.add(
+        "doctor", "show what is installed, what is missing, and how to get it", "ordebug doctor --json"
+    )
+    parser.add_argument("--json", action="store_true", help="print JSON instead of the table")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Examines the environment.
+
+    Returns:
+        0 when nothing that is installed is broken, 1 otherwise. A framework that is not installed is no fault: each
+        has an environment of its own.
+    """
+    findings = [examine() for examine in _EXAMINATIONS]
+    if options.json:
+        print_json([asdict(finding) for finding in findings])
+    else:
+        table = Table("", "subject", "state")
+        marks = {"ok": "[green]✓[/]", "note": "[yellow]–[/]", "broken": "[red]✗[/]"}
+        for finding in findings:
+            table.add_row(marks[finding.state], finding.subject, finding.detail)
+        RESULTS.print(table)
+    return FINDINGS if any(finding.state == "broken" for finding in findings) else DONE
+
+
+def _core() -> Finding:
+    return Finding("ordebug_plugin", "ok", f"{__version__} on Python {platform.python_version()}")
+
+
+def _gurobi() -> Finding:
+    try:
+        licence = probe_licence()
+    except SolverError as error:
+        return Finding("Gurobi", "broken", str(error))
+    size = (
+        "up to 2000 rows and 2000 columns; set GRB_LICENSE_FILE to a full licence for larger models"
+        if licence.limited
+        else "no size limit"
+    )
+    return Finding("Gurobi", "ok", f"{gurobi_version()}, licence: {licence.source}, {size}")
+
+
+def _llamafactory() -> Finding:
+    name = "LLaMA-Factory"
+    installed = _version("llamafactory")
+    if installed is None:
+        return Finding(name, "note", "not in this environment: pip install 'ordebug-plugin[llamafactory]'")
+    # Imported here: it takes seconds, and it must go through `import torch` as llamafactory-cli does.
+    from ordebug_plugin.frameworks.status import llamafactory_formats  # noqa: PLC0415
+
+    formats = llamafactory_formats()
+    if "or_debug" not in formats:
+        return Finding(
+            name,
+            "broken",
+            f"{installed}, but the format or_debug is not registered: unset TORCH_DEVICE_BACKEND_AUTOLOAD, reinstall "
+            "this package into this environment, or convert with `ordebug data convert`",
+        )
+    return Finding(name, "ok", f"{installed}, format or_debug registered")
+
+
+def _swift() -> Finding:
+    installed = _version("ms-swift")
+    if installed is None:
+        return Finding("ms-swift", "note", "not in this environment: pip install 'ordebug-plugin[swift]'")
+    if importlib.util.find_spec("msgspec") is None:
+        return Finding("ms-swift", "broken", f"{installed}, but msgspec is missing: pip install msgspec")
+    return Finding("ms-swift", "ok", installed)
+
+
+def _accelerator() -> Finding:
+    if importlib.util.find_spec("torch") is None:
+        return Finding("GPU", "note", "PyTorch is not in this environment; the evaluator does not need it")
+    from ordebug_plugin.frameworks.status import gpu_names  # noqa: PLC0415  # importing torch takes seconds
+
+    names = gpu_names()
+    if not names:
+        return Finding("GPU", "note", f"none; torch {_version('torch')} runs recipes/cpu on the processor")
+    return Finding("GPU", "ok", f"{', '.join(names)}; torch {_version('torch')}")
+
+
+def _extra(package: str, what_for: str) -> Finding:
+    installed = _version(package)
+    if installed is None:
+        return Finding(package, "note", f"not in this environment; {what_for}: pip install 'ordebug-plugin[{package}]'")
+    return Finding(package, "ok", installed)
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+_EXAMINATIONS: tuple[Callable[[], Finding], ...] = (
+    _core,
+    _gurobi,
+    _llamafactory,
+    _swift,
+    _accelerator,
+    lambda: _extra("deepspeed", "needed by recipes/sft.yaml on several GPUs"),
+    lambda: _extra("sglang", "serves models on GPUs; may live in an environment of its own"),
+)

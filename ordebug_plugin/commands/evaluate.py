@@ -1,0 +1,138 @@
+"""``ordebug eval``: run an agent on a benchmark."""
+
+from __future__ import annotations
+
+import argparse
+import os
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from ordebug_plugin.agents import BUILT_IN, Agent, ChatAgent, Endpoint, Sampling, make_agent
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, nonnegative, positive, print_json
+from ordebug_plugin.commands.common import progress as progress_bar
+from ordebug_plugin.env import MAX_TURNS
+from ordebug_plugin.episode import Episode
+from ordebug_plugin.errors import InputError, ServerError
+from ordebug_plugin.evaluate.run import RunConfig, RunResult, Unusable, run_evaluation, summary_record
+from ordebug_plugin.evaluate.table import run_table
+from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.prompt import SYSTEM_PROMPT, Style
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
+
+NO_SYSTEM = "none"
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = commands.add(
+        "eval",
+        "run an agent on a benchmark and let Gurobi judge every turn",
+        "ordebug eval bench/ --base-url http://127.0.0.1:8000/v1 --model sft --concurrency 8 --out runs/sft",
+    )
+    parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder, or a single model file")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run; must not hold one")
+    who = parser.add_mutually_exclusive_group(required=True)
+    who.add_argument("--agent", choices=BUILT_IN, help="a built-in agent")
+    who.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server, up to and including /v1")
+    parser.add_argument("--model", metavar="NAME", help="model name as the server knows it")
+    parser.add_argument("--concurrency", type=positive, default=1, metavar="N", help="episodes in flight (default 1)")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the agent (default 0)")
+    parser.add_argument("--max-steps", type=positive, default=MAX_TURNS, metavar="N", help="turns (default 20)")
+    parser.add_argument("--json", action="store_true", help="print summary.json instead of the table")
+    more = parser.add_argument_group("options of agents")
+    more.add_argument("--amount", type=nonnegative, default=1.0, help="relax-first: how much (default 1.0)")
+    more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
+    more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
+    more.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
+    more.add_argument("--retries", type=int, default=4, help="retries of a failed request (default 4)")
+    more.add_argument(
+        "--system", default=SYSTEM_PROMPT, metavar="TEXT", help=f"system prompt; '{NO_SYSTEM}' leaves it out"
+    )
+    more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
+    more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
+    parser.add_argument(
+        "--work-limit",
+        type=nonnegative,
+        default=DEFAULT_WORK_LIMIT,
+        metavar="W",
+        help="Gurobi work units for one solve (default 60)",
+    )
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Runs the evaluation.
+
+    Returns:
+        0 when every episode was judged; 1 when some were lost to infrastructure or problems were unusable.
+
+    Raises:
+        InputError: The benchmark, an option or the output folder cannot be used.
+        ServerError: The server cannot be reached, or every episode was lost.
+    """
+    benchmark = load_benchmark(options.benchmark)
+    problems = benchmark.problems[: options.limit]
+    agent, record = _agent(options)
+    config = RunConfig(
+        benchmark=str(options.benchmark),
+        agent=record,
+        concurrency=options.concurrency,
+        max_steps=options.max_steps,
+        seed=options.seed,
+        work_limit=options.work_limit,
+        limit=options.limit,
+    )
+    recovered = 0
+    with progress_bar(agent.name, len(problems)) as advance:
+
+        def on_episode(episode: Episode | Unusable) -> None:
+            nonlocal recovered
+            recovered += isinstance(episode, Episode) and episode.repair is not None
+            advance(f"{recovered} recovered")
+
+        result = run_evaluation(config, agent, problems, options.out, on_episode)
+    if options.json:
+        print_json(summary_record(result.summary))
+    else:
+        RESULTS.print(run_table(f"{agent.name} on {benchmark.name}", result.summary))
+    LOG.print(f"wrote {options.out}/config.yaml, episodes.jsonl and summary.json")
+    return _exit_code(result, options.out)
+
+
+def _exit_code(result: RunResult, out: Path) -> int:
+    lost = result.summary.outcomes.get("infra", 0)
+    if lost:
+        LOG.print(
+            f"{lost} of {result.summary.n} episodes were lost to the server or the solver and are in no figure but "
+            f"'infra': see 'error' in {out}/episodes.jsonl, mend the cause and run again"
+        )
+    if result.unusable:
+        LOG.print(f"{len(result.unusable)} problems are unusable and were not judged: see {out}/unusable.jsonl")
+    if lost == result.summary.n:
+        raise ServerError("every episode was lost to infrastructure: there is no result")
+    return FINDINGS if lost or result.unusable else DONE
+
+
+def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
+    """The agent, and what to write about it into the configuration."""
+    if options.agent:
+        agent = make_agent(options.agent, seed=options.seed, amount=options.amount)
+        return agent, asdict(agent)  # type: ignore[call-overload]  # built-in agents are dataclasses
+    if not options.model:
+        raise InputError("--base-url needs --model: the name under which the server knows the model")
+    system = None if options.system == NO_SYSTEM else options.system
+    style = Style(labels=options.labels, history=not options.no_history, system=system)
+    sampling = Sampling(options.temperature, options.max_tokens, options.seed)
+    endpoint = Endpoint(
+        options.base_url,
+        options.model,
+        api_key=os.environ.get("OPENAI_API_KEY", "EMPTY"),
+        timeout=options.timeout,
+        retries=options.retries,
+    )
+    chat = ChatAgent(endpoint, style, sampling)
+    chat.probe()
+    record = {"name": options.model, "base_url": options.base_url, "style": asdict(style), "sampling": asdict(sampling)}
+    return chat, record

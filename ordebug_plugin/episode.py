@@ -1,0 +1,87 @@
+"""The record of an episode: everything that scoring needs, so that a score can be recomputed without a solver."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from ordebug_plugin.env import Outcome, Step
+from ordebug_plugin.solver import IIS, Audit
+from ordebug_plugin.truth import Truth
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an agent answered in one turn.
+
+    Attributes:
+        text: The canonical answer.
+        prompt: The user message it was shown; None for agents that read the state directly.
+        prompt_tokens: As the server counted them, or None.
+        completion_tokens: Likewise.
+        seconds: Wall time of the answer.
+        truncated: Whether the token limit cut the answer.
+    """
+
+    text: str
+    prompt: str | None = None
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    seconds: float = 0.0
+    truncated: bool = False
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One turn: the agent's side, the environment's side, and the solver's wall time in seconds."""
+
+    reply: Reply
+    step: Step
+    solver_seconds: float
+
+
+@dataclass(frozen=True)
+class Repair:
+    """Solver facts about a recovered model.
+
+    Attributes:
+        objective: Its objective value; None where the optimum is not proven.
+        needed: L1 cost of the cheapest repair of the broken model; None where it could not be computed.
+        audit: What the repair gave away.
+    """
+
+    objective: float | None
+    needed: float | None
+    audit: Audit
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One agent on one problem.
+
+    Attributes:
+        problem_id: Id within the benchmark.
+        problem_hash: Content hash of the model.
+        error_type: Fault label, or None.
+        difficulty: Label, or None.
+        truth: What is known about the fault.
+        n_rows: Rows of the model as loaded.
+        sample: Number of the repetition, from 0.
+        iis: The IIS of the broken model; None where the episode never started.
+        turns: The turns taken.
+        outcome: How it ended; None where infrastructure failed, see `error`.
+        error: What failed: a server or the solver. Such an episode is neither right nor wrong.
+        repair: Facts about the repaired model, where it was recovered.
+    """
+
+    problem_id: str
+    problem_hash: str
+    error_type: str | None
+    difficulty: str | None
+    truth: Truth
+    n_rows: int
+    sample: int
+    iis: IIS | None
+    turns: tuple[Turn, ...]
+    outcome: Outcome | None
+    error: str | None = None
+    repair: Repair | None = None

@@ -1,0 +1,169 @@
+"""Episodes on disk: one self-contained JSON line each, written and read here alone.
+
+Infinite sides are the strings "inf" and "-inf"; NaN never occurs (it is null), so that any JSON reader takes the file.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.env import Outcome, Step
+from ordebug_plugin.episode import Episode, Repair, Reply, Turn
+from ordebug_plugin.errors import InputError
+from ordebug_plugin.solver import IIS, Audit, Status
+from ordebug_plugin.truth import Truth
+
+
+def dump_episode(episode: Episode) -> str:
+    """One line of JSON, without the newline."""
+    record = {
+        "problem_id": episode.problem_id,
+        "problem_hash": episode.problem_hash,
+        "error_type": episode.error_type,
+        "difficulty": episode.difficulty,
+        "sample": episode.sample,
+        "outcome": episode.outcome,
+        "error": episode.error,
+        "n_rows": episode.n_rows,
+        "truth": {
+            "rows": episode.truth.rows,
+            "variables": episode.truth.variables,
+            "objective": episode.truth.objective,
+            "added_rows": episode.truth.added_rows,
+            "fix": [_action_out(action) for action in episode.truth.fix],
+        },
+        "iis": _iis_out(episode.iis),
+        "turns": [_turn_out(turn) for turn in episode.turns],
+        "repair": _repair_out(episode.repair),
+    }
+    return json.dumps(record, ensure_ascii=False, allow_nan=False)
+
+
+def load_episodes(path: Path) -> Iterator[Episode]:
+    """Reads ``episodes.jsonl``.
+
+    Raises:
+        InputError: A line is not an episode; names the file and the line.
+    """
+    try:
+        with path.open(encoding="utf-8") as lines:
+            for number, line in enumerate(lines, 1):
+                try:
+                    yield _episode_in(json.loads(line))
+                except (ValueError, KeyError, TypeError) as error:
+                    raise InputError(f"{path}, line {number} is not an episode: {error!r}") from error
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def _turn_out(turn: Turn) -> dict[str, Any]:
+    reply, step = turn.reply, turn.step
+    return {
+        "prompt": reply.prompt,
+        "answer": reply.text,
+        "action": None if step.action is None else _action_out(step.action),
+        "well_formed": step.well_formed,
+        "refused": step.refused,
+        "truncated": reply.truncated,
+        "note": step.note,
+        "status": step.status,
+        "objective": step.objective,
+        "iis": _iis_out(step.iis),
+        "prompt_tokens": reply.prompt_tokens,
+        "completion_tokens": reply.completion_tokens,
+        "agent_seconds": reply.seconds,
+        "solver_seconds": turn.solver_seconds,
+    }
+
+
+def _action_out(action: Action) -> dict[str, Any]:
+    return {
+        "kind": action.kind,
+        "target": action.target,
+        "numbers": [str(number) if math.isinf(number) else number for number in action.numbers],
+    }
+
+
+def _iis_out(iis: IIS | None) -> dict[str, Any] | None:
+    if iis is None:
+        return None
+    return {"rows": iis.rows, "bounds": iis.bounds, "others": iis.others, "minimal": iis.minimal}
+
+
+def _repair_out(repair: Repair | None) -> dict[str, Any] | None:
+    if repair is None:
+        return None
+    return {
+        "objective": repair.objective,
+        "needed": repair.needed,
+        "granted": repair.audit.granted,
+        "lost_rows": repair.audit.lost_rows,
+    }
+
+
+def _episode_in(record: Mapping[str, Any]) -> Episode:
+    truth = record["truth"]
+    return Episode(
+        problem_id=record["problem_id"],
+        problem_hash=record["problem_hash"],
+        error_type=record["error_type"],
+        difficulty=record["difficulty"],
+        truth=Truth(
+            rows=tuple(truth["rows"]),
+            variables=tuple(truth["variables"]),
+            objective=truth["objective"],
+            added_rows=tuple(truth["added_rows"]),
+            fix=tuple(_action_in(action) for action in truth["fix"]),
+        ),
+        n_rows=record["n_rows"],
+        sample=record["sample"],
+        iis=_iis_in(record["iis"]),
+        turns=tuple(_turn_in(turn) for turn in record["turns"]),
+        outcome=None if record["outcome"] is None else Outcome(record["outcome"]),
+        error=record["error"],
+        repair=_repair_in(record["repair"]),
+    )
+
+
+def _turn_in(record: Mapping[str, Any]) -> Turn:
+    reply = Reply(
+        text=record["answer"],
+        prompt=record["prompt"],
+        prompt_tokens=record["prompt_tokens"],
+        completion_tokens=record["completion_tokens"],
+        seconds=record["agent_seconds"],
+        truncated=record["truncated"],
+    )
+    step = Step(
+        answer=record["answer"],
+        action=None if record["action"] is None else _action_in(record["action"]),
+        well_formed=record["well_formed"],
+        refused=record["refused"],
+        note=record["note"],
+        status=Status(record["status"]),
+        objective=record["objective"],
+        iis=_iis_in(record["iis"]),
+    )
+    return Turn(reply, step, record["solver_seconds"])
+
+
+def _action_in(record: Mapping[str, Any]) -> Action:
+    return Action(ActionKind(record["kind"]), record["target"], tuple(float(number) for number in record["numbers"]))
+
+
+def _iis_in(record: Mapping[str, Any] | None) -> IIS | None:
+    if record is None:
+        return None
+    return IIS(tuple(record["rows"]), tuple(record["bounds"]), tuple(record["others"]), record["minimal"])
+
+
+def _repair_in(record: Mapping[str, Any] | None) -> Repair | None:
+    if record is None:
+        return None
+    audit = Audit(record["granted"], tuple(record["lost_rows"]))
+    return Repair(record["objective"], record["needed"], audit)

@@ -1,0 +1,113 @@
+"""Runs as tables for people."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+
+from rich.table import Table
+
+from ordebug_plugin.evaluate.compare import Paired
+from ordebug_plugin.metrics import Summary
+from ordebug_plugin.statistics import Estimate
+
+# Name, heading, and whether it is shown in percent.
+_ROWS: tuple[tuple[str, str, bool], ...] = (
+    ("rr@1", "RR@1", True),
+    ("rr@5", "RR@5", True),
+    ("rr@10", "RR@10", True),
+    ("rr@15", "RR@15", True),
+    ("rr@20", "RR@20", True),
+    ("da", "DA (published)", True),
+    ("da_f1", "DA-F1", False),
+    ("hit", "first repair hits the culprit", True),
+    ("iis_hit", "first repair touches the IIS", True),
+    ("op", "OP, all", False),
+    ("op_recovered", "OP, recovered", False),
+    ("fp", "FP, recovered", False),
+    ("preservation", "preservation, all", False),
+    ("minimality", "minimality, recovered", False),
+    ("steps", "steps, all", False),
+    ("steps_recovered", "steps, recovered", False),
+    ("tokens", "tokens, all", False),
+    ("tokens_recovered", "tokens, recovered", False),
+    ("seconds", "seconds, all", False),
+    ("seconds_recovered", "seconds, recovered", False),
+    ("format", "well-formed answers", True),
+    ("invalid", "refused actions", True),
+    ("truncated", "truncated answers", True),
+    ("limit", "undecided (work limit)", True),
+    ("infra", "lost to infrastructure", True),
+)
+
+
+def run_table(title: str, summary: Summary) -> Table:
+    """All figures of one run with their intervals, one column per fault label where there are several."""
+    table = Table(title=f"{title}, n={summary.n}", title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    table.add_column("value", justify="right")
+    table.add_column("95% interval", justify="right", no_wrap=True)
+    labels = list(summary.by_type) if len(summary.by_type) > 1 else []
+    for label in labels:
+        table.add_column(label, justify="right")
+    for name, heading, percent in _ROWS:
+        estimate = summary.metrics.get(name)
+        if estimate is None or estimate.n == 0:
+            continue
+        by_type = [_value(summary.by_type[label].get(name), percent=percent) for label in labels]
+        table.add_row(heading, _value(estimate, percent=percent), _interval(estimate, percent=percent), *by_type)
+    return table
+
+
+def comparison_table(summaries: Mapping[str, Summary]) -> Table:
+    """Several runs side by side."""
+    table = Table(title="side by side", title_justify="left")
+    table.add_column("measure", no_wrap=True)
+    for name, summary in summaries.items():
+        table.add_column(f"{name}\nn={summary.n}", justify="right")
+    for name, heading, percent in _ROWS:
+        estimates = [summary.metrics.get(name) for summary in summaries.values()]
+        if all(estimate is None or estimate.n == 0 for estimate in estimates):
+            continue
+        cells = [_with_interval(estimate, percent=percent) for estimate in estimates]
+        table.add_row(heading, *cells)
+    return table
+
+
+def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
+    """What may be said of two runs on the same problems."""
+    table = Table(title=f"{second} against {first}, same problems", title_justify="left")
+    for heading in ("measure", "difference", "95% interval", "McNemar p", "verdict"):
+        table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
+    for pair in pairs:
+        if pair.difference.n == 0:
+            continue
+        p = "" if math.isnan(pair.p) else f"{pair.p:.3g}"
+        difference = _value(pair.difference, percent=False, signed=True)
+        interval = _interval(pair.difference, percent=False, signed=True)
+        table.add_row(pair.metric, difference, interval, p, pair.verdict)
+    return table
+
+
+def _with_interval(estimate: Estimate | None, *, percent: bool) -> str:
+    if estimate is None or estimate.n == 0:
+        return "–"
+    return f"{_value(estimate, percent=percent)} {_interval(estimate, percent=percent)}".strip()
+
+
+def _value(estimate: Estimate | None, *, percent: bool, signed: bool = False) -> str:
+    return "–" if estimate is None else _number(estimate.value, percent=percent, signed=signed)
+
+
+def _interval(estimate: Estimate, *, percent: bool, signed: bool = False) -> str:
+    if math.isnan(estimate.low):
+        return ""
+    low, high = (_number(end, percent=percent, signed=signed) for end in (estimate.low, estimate.high))
+    return rf"\[{low}, {high}]"
+
+
+def _number(value: float, *, percent: bool, signed: bool) -> str:
+    if math.isnan(value):
+        return "–"
+    sign = "+" if signed else ""
+    return f"{100 * value:{sign}.1f}%" if percent else f"{value:{sign}.3f}"

@@ -1,0 +1,103 @@
+"""Scores of many episodes to the figures of a run, each with its interval."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+
+from ordebug_plugin.episode import Episode
+from ordebug_plugin.scoring import Scores, score
+from ordebug_plugin.statistics import Estimate, mean, proportion, ratio
+
+RR_TURNS = (1, 5, 10, 15, 20)
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a run.
+
+    Attributes:
+        n: Episodes, those lost to infrastructure included.
+        outcomes: Episodes per outcome; ``infra`` for those lost.
+        metrics: Name to estimate.
+        by_type: Fault label to its metrics.
+    """
+
+    n: int
+    outcomes: dict[str, int]
+    metrics: dict[str, Estimate]
+    by_type: dict[str, dict[str, Estimate]]
+
+
+def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
+    """All figures over all episodes, and per fault label.
+
+    Args:
+        episodes: At least one.
+        max_turns: Turns that were allowed; RR@k is undefined for larger k.
+    """
+    outcomes: dict[str, int] = {}
+    groups: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        name = str(episode.outcome) if episode.outcome is not None else "infra"
+        outcomes[name] = outcomes.get(name, 0) + 1
+        groups.setdefault(episode.error_type or "unknown", []).append(episode)
+    return Summary(
+        n=len(episodes),
+        outcomes=dict(sorted(outcomes.items())),
+        metrics=measure(episodes, max_turns),
+        by_type={name: measure(group, max_turns) for name, group in sorted(groups.items())},
+    )
+
+
+def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
+    """Every figure of one group of episodes. Those lost to infrastructure count only in ``infra``."""
+    pairs = [(episode.problem_hash, score(episode)) for episode in episodes]
+    kept = [(problem, scores) for problem, scores in pairs if scores.scored]
+    clusters = [problem for problem, _ in kept]
+    scored = [scores for _, scores in kept]
+    answers = sum(scores.answers for scores in scored)
+
+    def over_all(value: Callable[[Scores], float]) -> Estimate:
+        return mean([value(scores) for scores in scored], clusters)
+
+    def over_recovered(value: Callable[[Scores], float]) -> Estimate:
+        return mean([value(scores) if scores.recovered else math.nan for scores in scored], clusters)
+
+    # An episode that ended at the solver's work limit is neither success nor failure.
+    decided = [scores for scores in scored if not scores.limited]
+    figures = {
+        f"rr@{k}": proportion(sum(scores.recovered_at <= k for scores in decided), len(decided))
+        for k in RR_TURNS
+        if k <= max_turns
+    }
+    touched, rows = [float(s.iis_touched) for s in scored], [float(s.iis_rows) for s in scored]
+    return figures | {
+        "da": ratio(touched, rows, clusters),
+        "da_f1": over_all(lambda s: s.da_f1),
+        "hit": _share(scores.hit for scores in scored),
+        "iis_hit": _share(scores.iis_hit for scores in scored),
+        "op": over_all(lambda s: s.op),
+        "op_recovered": over_recovered(lambda s: s.op),
+        "fp": over_recovered(lambda s: s.fp),
+        "preservation": over_all(lambda s: s.preservation),
+        "minimality": over_recovered(lambda s: s.minimality),
+        "steps": over_all(lambda s: s.answers),
+        "steps_recovered": over_recovered(lambda s: s.answers),
+        "tokens": over_all(lambda s: s.tokens),
+        "tokens_recovered": over_recovered(lambda s: s.tokens),
+        "seconds": over_all(lambda s: s.seconds),
+        "seconds_recovered": over_recovered(lambda s: s.seconds),
+        "format": proportion(sum(s.well_formed for s in scored), answers),
+        "invalid": proportion(sum(s.refused for s in scored), answers),
+        "truncated": proportion(sum(s.truncated for s in scored), answers),
+        "limit": proportion(sum(s.limited for s in scored), len(scored)),
+        "infra": proportion(len(pairs) - len(scored), len(pairs)),
+    }
+
+
+def _share(values: Iterable[float]) -> Estimate:
+    """Share of ones among the defined values."""
+    defined = [value for value in values if not math.isnan(value)]
+    return proportion(round(sum(defined)), len(defined))

@@ -1,0 +1,138 @@
+import math
+
+import pytest
+from hypothesis import example, given
+from hypothesis import strategies as st
+
+from ordebug_plugin.actions import SIGNATURES, Action, ActionKind, parse_action, parse_answer
+from ordebug_plugin.errors import ActionError
+
+finite = st.floats(allow_nan=False, allow_infinity=False)
+# A name may be anything that fits on a line; the grammar cannot keep spaces at its ends.
+names = st.text(
+    st.characters(blacklist_categories=("Cs",), blacklist_characters="\n\r"), min_size=1, max_size=91
+).filter(lambda name: name == name.strip(" \t") and not any(kind in name for kind in ActionKind))
+
+
+@st.composite
+def actions(draw: st.DrawFn) -> Action:
+    kind = draw(st.sampled_from(ActionKind))
+    if SIGNATURES[kind].target is None:
+        return Action(kind)
+    name = draw(names)
+    if kind is ActionKind.RELAX_CONSTRAINT:
+        return Action(kind, name, (draw(st.floats(0, 1e300)),))
+    if kind is ActionKind.UPDATE_BOUNDS:
+        lower, upper = sorted((draw(finite), draw(finite)))
+        return Action(kind, name, draw(st.sampled_from([(lower, upper), (-math.inf, upper), (lower, math.inf)])))
+    return Action(kind, name, (draw(finite),) if SIGNATURES[kind].numbers else ())
+
+
+@given(actions())
+@example(Action(ActionKind.DROP_CONSTRAINT, "flow[a,b]"))
+@example(Action(ActionKind.DROP_CONSTRAINT, "x(1)"))
+@example(Action(ActionKind.RELAX_CONSTRAINT, "req [Mon 1]", (1.5,)))
+@example(Action(ActionKind.UPDATE_RHS, "42", (7.0,)))
+@example(Action(ActionKind.RELAX_CONSTRAINT, "6th", (1e-7,)))
+@example(Action(ActionKind.UPDATE_BOUNDS, "größe,1,2", (-math.inf, math.inf)))
+@example(Action(ActionKind.DROP_CONSTRAINT, "a\u2028b"))
+def test_every_action_reads_back_unchanged(action: Action) -> None:
+    assert parse_action(str(action)) == action
+    parsed = parse_answer(f"<think>\nwhy\n</think>\n\nAction: {action}")
+    assert parsed.action == action
+    assert parsed.well_formed
+    assert parsed.think == "why"
+
+
+@given(st.text())
+def test_parsing_an_answer_never_raises(text: str) -> None:
+    parsed = parse_answer(text)
+    assert (parsed.action is None) == (parsed.error is not None)
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("GET_IIS", Action(ActionKind.GET_IIS)),
+        ("SUBMIT()", Action(ActionKind.SUBMIT)),
+        ("RESET ( )", Action(ActionKind.RESET)),
+        ("UPDATE_BOUNDS(x(1,2), -inf, 5)", Action(ActionKind.UPDATE_BOUNDS, "x(1,2)", (-math.inf, 5.0))),
+        ("RELAX_CONSTRAINT(a, b, 1e3)", Action(ActionKind.RELAX_CONSTRAINT, "a, b", (1000.0,))),
+    ],
+)
+def test_lenient_where_nothing_is_ambiguous(text: str, expected: Action) -> None:
+    assert parse_action(text) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("DROP_CONSTRANT(c1)", "did you mean DROP_CONSTRAINT"),
+        ("drop_constraint(c1)", "did you mean DROP_CONSTRAINT"),
+        ("FIX_IT(c1)", "unknown action"),
+        ("DROP_CONSTRAINT()", "needs 1 argument"),
+        ("DROP_CONSTRAINT", "needs 1 argument"),
+        ("RELAX_CONSTRAINT(c1)", "needs 2 argument"),
+        ("UPDATE_BOUNDS(x, 3)", "needs 3 argument"),
+        ("RELAX_CONSTRAINT(c1, nan)", "must be a number"),
+        ("RELAX_CONSTRAINT(c1, 1_000)", "must be a number"),
+        ("RELAX_CONSTRAINT(c1, ١)", "must be a number"),
+        ("RELAX_CONSTRAINT(c1, inf)", "must be finite"),
+        ("RELAX_CONSTRAINT(c1, 1e999)", "must be finite"),
+        ("UPDATE_BOUNDS(x, 0, 1e999)", "must be finite"),
+        ("UPDATE_RHS(c1, -inf)", "must be finite"),
+        ("RELAX_CONSTRAINT(c1, -1)", "must not be negative"),
+        ("UPDATE_BOUNDS(x, 3, 2)", "above the upper bound"),
+        ("UPDATE_BOUNDS(x, inf, inf)", "no value lies between"),
+        ("SUBMIT(now)", "takes no arguments"),
+        ("DROP_CONSTRAINT(a) DROP_CONSTRAINT(b)", "several actions"),
+        ("GET_IIS() and then SUBMIT", "cannot read"),
+        ("let me drop c1", "cannot read"),
+    ],
+)
+def test_refusals_say_why(text: str, reason: str) -> None:
+    with pytest.raises(ActionError, match=reason):
+        parse_action(text)
+
+
+@pytest.mark.parametrize(
+    ("text", "error"),
+    [
+        ("<think>\nAction: SUBMIT()\n</think>", "no action found"),
+        ("<think>\nAction: DROP_CONSTRAINT(c1)", "not closed"),
+        ("<think>\na\n</think>\n\nAction: SUBMIT()\nAction: RESET()", "exactly one action"),
+        ("", "no action found"),
+    ],
+)
+def test_text_that_must_not_act(text: str, error: str) -> None:
+    parsed = parse_answer(text)
+    assert parsed.action is None
+    assert parsed.error is not None
+    assert error in parsed.error
+    assert not parsed.well_formed
+
+
+def test_only_text_after_the_last_think_tag_acts() -> None:
+    parsed = parse_answer("<think>\nAction: SUBMIT()\n</think>\nno: </think>\n\nAction: GET_IIS()")
+    assert parsed.action == Action(ActionKind.GET_IIS)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "Action: SUBMIT()",  # no reasoning
+        "<think>\n\n</think>\n\nAction: SUBMIT()",  # empty reasoning
+        "<think>\nwhy\n</think>\n\nI will now submit.\nAction: SUBMIT()",  # talk beside the action
+        "Well: <think>\nwhy\n</think>\n\nAction: SUBMIT()",  # talk before the reasoning
+    ],
+)
+def test_an_action_in_a_poor_answer_acts_but_is_not_well_formed(text: str) -> None:
+    parsed = parse_answer(text)
+    assert parsed.action == Action(ActionKind.SUBMIT)
+    assert not parsed.well_formed
+
+
+def test_a_megabyte_of_garbage_stays_out_of_the_message() -> None:
+    parsed = parse_answer("Action: " + "x" * 1_000_000)
+    assert parsed.error is not None
+    assert len(parsed.error) < 300

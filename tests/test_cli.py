@@ -1,0 +1,185 @@
+"""The commands, as a user calls them."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+from ordebug_plugin.agents import BUILT_IN
+from ordebug_plugin.cli import main
+from tests.toys import CONFLICT, FEASIBLE
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Path:
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    records = []
+    for number in range(6):
+        (folder / f"{number}.lp").write_text(CONFLICT.replace("x <= 2", f"x <= {number - 2}"))
+        culprit = {"rows": ["low"], "variables": []}
+        records.append(
+            {
+                "problem_id": f"p{number}",
+                "model_file": f"{number}.lp",
+                "error_type": "AB"[number % 2],
+                "culprit": culprit,
+                "fix": ["UPDATE_RHS(low, 1)"] if number > 3 else [],
+                "original_objective": 1.0,
+            }
+        )
+    (folder / "dataset.json").write_text(json.dumps({"problems": records}))
+    return folder
+
+
+@pytest.mark.parametrize("agent", BUILT_IN)
+def test_every_built_in_agent_runs(bench: Path, tmp_path: Path, agent: str) -> None:
+    out = tmp_path / "run"
+    assert main(["eval", str(bench), "--agent", agent, "--out", str(out), "--concurrency", "2"]) == 0
+    summary = json.loads((out / "summary.json").read_text())
+    assert summary["n"] == 6
+    assert summary["metrics"]["format"]["value"] == 1.0
+    assert set(summary["by_type"]) == {"A", "B"}
+    if agent != "random":
+        assert summary["metrics"]["rr@20"]["value"] == 1.0
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert config["agent"]["name"] == agent
+    assert config["max_steps"] == 20
+
+
+def test_the_oracle_undoes_the_fault_or_repairs_cheaply(bench: Path, tmp_path: Path) -> None:
+    assert main(["eval", str(bench), "--agent", "oracle", "--out", str(tmp_path / "run")]) == 0
+    lines = (tmp_path / "run" / "episodes.jsonl").read_text().splitlines()
+    episodes = [json.loads(line) for line in lines]
+    undone = [episode for episode in episodes if episode["truth"]["fix"]]
+    assert [turn["action"]["kind"] for e in undone for turn in e["turns"]] == ["UPDATE_RHS"] * 2
+    for episode in episodes[:4]:
+        repair = episode["repair"]
+        assert repair["granted"] == pytest.approx(repair["needed"], rel=1e-5)
+
+
+def test_a_run_repeats_to_the_byte_whatever_the_concurrency(bench: Path, tmp_path: Path) -> None:
+    texts = []
+    for concurrency in ("1", "4"):
+        out = tmp_path / concurrency
+        main(["eval", str(bench), "--agent", "random", "--seed", "5", "--out", str(out), "--concurrency", concurrency])
+        episodes = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
+        for episode in episodes:
+            for turn in episode["turns"]:
+                del turn["agent_seconds"], turn["solver_seconds"]
+        texts.append(json.dumps(episodes))
+    assert texts[0] == texts[1]
+
+
+def test_limit_json_and_compare(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for agent in ("drop-first", "oracle"):
+        main(["eval", str(bench), "--agent", agent, "--limit", "5", "--json", "--out", str(tmp_path / agent)])
+        assert json.loads(capsys.readouterr().out)["n"] == 5
+    runs = [str(tmp_path / "drop-first"), str(tmp_path / "oracle")]
+    assert main(["compare", *runs]) == 0
+    table = capsys.readouterr().out
+    assert "oracle against drop-first" in table
+    assert main(["compare", *runs, "--json"]) == 0
+    record = json.loads(capsys.readouterr().out)
+    stored = json.loads((tmp_path / "oracle" / "summary.json").read_text())
+    assert record["runs"]["oracle"] == stored
+    assert {pair["metric"] for pair in record["paired"]} >= {"rr@1", "preservation"}
+
+
+def check_error(capsys: pytest.CaptureFixture[str], arguments: list[str], code: int, *texts: str) -> None:
+    assert main(arguments) == code
+    message = capsys.readouterr().err
+    assert all(text in message for text in texts), message
+    assert "Traceback" not in message
+
+
+def test_bad_input_is_named_with_its_exit_code(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    def run(name: str, code: int, *texts: str) -> None:
+        out = str(tmp_path / f"run-{name}")
+        check_error(capsys, ["eval", str(tmp_path / name), "--agent", "drop-first", "--out", out], code, *texts)
+
+    run("missing.mps", 2, "missing.mps not found")
+    (tmp_path / "cut.mps").write_text("NAME a\nROWS\n N obj\n L c1\nCOLUMNS\n x c1")
+    run("cut.mps", 2, "cut.mps: Gurobi cannot read this model file")
+    (tmp_path / "fine.lp").write_text(FEASIBLE)
+    run("fine.lp", 2, "fine.lp", "nothing to repair")
+    rows = "\n".join(f" r{i}: x{i} >= {i}" for i in range(2100))
+    (tmp_path / "big.lp").write_text(f"Minimize\n obj: x0\nSubject To\n{rows}\n cap: x5 <= 1\nEnd\n")
+    run("big.lp", 3, "big.lp", "GRB_LICENSE_FILE")
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "dataset.json").write_text('{"problems": [{"problem_id": "a", "model_file": "gone.mps"}]}')
+    run("folder", 2, "problems[0]", "gone.mps not found")
+
+
+def test_unusable_problems_are_set_apart_and_the_rest_is_judged(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (bench / "2.lp").write_text(FEASIBLE)
+    out = tmp_path / "run"
+    assert main(["eval", str(bench), "--agent", "drop-first", "--out", str(out)]) == 1
+    assert "1 problems are unusable" in capsys.readouterr().err
+    (unusable,) = [json.loads(line) for line in (out / "unusable.jsonl").read_text().splitlines()]
+    assert unusable["problem_id"] == "p2"
+    assert "nothing to repair" in unusable["error"]
+    assert json.loads((out / "summary.json").read_text())["n"] == 5
+
+
+def test_a_run_is_never_overwritten(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["eval", str(bench), "--agent", "drop-first", "--out", str(tmp_path / "run")]
+    assert main(arguments) == 0
+    before = (tmp_path / "run" / "episodes.jsonl").read_bytes()
+    check_error(capsys, arguments, 2, "already holds a run")
+    assert (tmp_path / "run" / "episodes.jsonl").read_bytes() == before
+
+
+def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    check_error(capsys, ["compare", str(tmp_path)], 2, "at least two runs")
+    check_error(capsys, ["compare", str(tmp_path), str(bench)], 2, "holds no run")
+    eval_without_model = ["eval", str(bench), "--base-url", "http://127.0.0.1:9/v1", "--out", str(tmp_path / "r")]
+    check_error(capsys, eval_without_model, 2, "needs --model")
+    main(["eval", str(bench), "--agent", "oracle", "--out", str(tmp_path / "broken")])
+    with (tmp_path / "broken" / "episodes.jsonl").open("a") as file:
+        file.write('{"problem_id": "x"}\n')
+    check_error(capsys, ["compare", str(tmp_path / "broken"), str(tmp_path / "broken")], 2, "line 7 is not an episode")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [["eval"], ["compare"], ["bench", "make"], ["data", "convert"], ["data", "demos"], ["doctor"]],
+    ids=" ".join,
+)
+def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main([*command, "--help"])
+    assert stop.value.code == 0
+    assert f"example:\n  ordebug {' '.join(command)} " in capsys.readouterr().out
+
+
+def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["doctor", "--json"]) == 0
+    findings = {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
+    assert findings["Gurobi"]["state"] == "ok"
+    assert "13.0.3" in findings["Gurobi"]["detail"]
+    for framework in ("LLaMA-Factory", "ms-swift"):
+        assert findings[framework]["state"] in ("ok", "note")
+
+
+def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
+    licence = tmp_path / "gurobi.lic"
+    licence.write_text("TOKENSERVER=127.0.0.1\nPORT=1\n")
+    environment = {**os.environ, "GRB_LICENSE_FILE": str(licence)}
+    command = [sys.executable, "-m", "ordebug_plugin.cli", "doctor", "--json"]
+    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+    assert process.returncode == 1
+    findings = {finding["subject"]: finding for finding in json.loads(process.stdout)}
+    assert findings["Gurobi"]["state"] == "broken"
+
+
+def test_errors_with_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = "flow[red].lp"
+    (tmp_path / name).write_text(FEASIBLE)
+    check_error(capsys, ["eval", str(tmp_path / name), "--agent", "oracle", "--out", str(tmp_path / "r")], 2, name)

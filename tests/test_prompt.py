@@ -1,0 +1,104 @@
+from pathlib import Path
+
+import pytest
+
+from ordebug_plugin.actions import ActionKind, parse_action, parse_answer
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.prompt import (
+    MAX_LISTED_ROWS,
+    SYSTEM_PROMPT,
+    Style,
+    canonical_answer,
+    render_answer,
+    render_messages,
+    render_state,
+    strip_labels,
+)
+from ordebug_plugin.solver import Judge
+from tests.toys import CONFLICT, answer, write_problem
+
+STATE = """## Current State
+Status: INFEASIBLE
+
+## IIS (Irreducible Infeasible Subsystem)
+Conflicting Constraints: ['low', 'high']
+
+## Model Structure
+Constraints: 3
+Variables: 2
+Constraint Names: ['low', 'high', 'side']"""
+
+
+def test_the_compact_form_to_the_byte(tmp_path: Path) -> None:
+    with Judge() as judge:
+        env = RepairEnv(judge, write_problem(tmp_path / "mip_typeA_001.lp", CONFLICT))
+        observation = env.reset()
+        assert render_state(observation, Style()) == STATE
+        labelled = render_state(observation, Style(labels=True))
+        assert labelled == f"## Problem\nID: mip_typeA_001\nType: unknown\n\n{STATE}"
+        assert strip_labels(labelled) == STATE
+        after = env.step(answer("RELAX_CONSTRAINT(high, 1)")).observation
+        assert render_state(after, Style(history=False)) == STATE
+        past = "\n\n## Previous Actions\n1. RELAX_CONSTRAINT(high, 1.0): still infeasible"
+        assert render_state(after, Style()) == STATE + past
+
+
+def test_names_are_listed_only_for_small_models(tmp_path: Path) -> None:
+    with Judge() as judge:
+        for extra in (MAX_LISTED_ROWS - 3, MAX_LISTED_ROWS - 2):
+            rows = "".join(f" e{i}: y <= {i + 1}\n" for i in range(extra))
+            text = CONFLICT.replace("Bounds", rows + "Bounds")
+            state = render_state(RepairEnv(judge, write_problem(tmp_path / f"{extra}.lp", text)).reset(), Style())
+            assert ("Constraint Names" in state) == (extra == MAX_LISTED_ROWS - 3)
+
+
+def test_messages_hold_the_system_prompt_and_the_whole_state(tmp_path: Path) -> None:
+    with Judge() as judge:
+        observation = RepairEnv(judge, write_problem(tmp_path / "a.lp", CONFLICT)).reset()
+    system, user = render_messages(observation, Style())
+    assert (system.role, system.content, user.role) == ("system", SYSTEM_PROMPT, "user")
+    assert user.content.endswith(STATE)
+    (alone,) = render_messages(observation, Style(system=None))
+    assert alone == user
+
+
+def test_the_system_prompt_names_every_action() -> None:
+    assert all(kind in SYSTEM_PROMPT for kind in ActionKind)
+
+
+def test_strip_labels_leaves_other_text_alone() -> None:
+    for text in (STATE, "## Problem\nA factory makes Type: B parts.\n", "ID: 3\nType: A", ""):
+        assert strip_labels(text) == text
+
+
+def test_strip_labels_keeps_a_description() -> None:
+    text = f"## Problem\nID: a\nType: B\nA factory makes parts.\n\n{STATE}"
+    assert strip_labels(text) == f"## Problem\nA factory makes parts.\n\n{STATE}"
+
+
+def test_answers_are_well_formed() -> None:
+    action = parse_action("UPDATE_BOUNDS(x(1), -inf, 3)")
+    parsed = parse_answer(render_answer("line\n\nline", action))
+    assert (parsed.think, parsed.action, parsed.well_formed) == ("line\n\nline", action, True)
+
+
+CANONICAL = "<think>\nwhy\n</think>\n\nAction: SUBMIT()"
+
+
+@pytest.mark.parametrize(
+    ("content", "reasoning"),
+    [
+        (CANONICAL, None),
+        ("Action: SUBMIT()", "why"),
+        ("\n\nAction: SUBMIT()", "\nwhy\n"),
+        ("\nwhy\n</think>\n\nAction: SUBMIT()", None),
+        (CANONICAL, "why"),
+    ],
+)
+def test_reasoning_is_put_back_wherever_the_server_left_it(content: str, reasoning: str | None) -> None:
+    assert canonical_answer(content, reasoning) == CANONICAL
+
+
+def test_null_content_is_an_empty_answer() -> None:
+    assert canonical_answer(None) == ""
+    assert parse_answer(canonical_answer(None, "thinking only")).action is None

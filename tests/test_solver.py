@@ -1,0 +1,248 @@
+import math
+from collections.abc import Iterator
+from pathlib import Path
+
+import gurobipy as gp
+import pytest
+
+from ordebug_plugin.actions import parse_action
+from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
+from ordebug_plugin.errors import LicenseLimitError, ProblemError, SolverError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import Judge, Status
+from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, write_problem
+
+RANGES = """NAME T
+ROWS
+ N obj
+ L le
+ G ge
+ E eq
+ G need
+COLUMNS
+ x obj 1
+ x le 1
+ x ge 1
+ x need 1
+ y eq 1
+ y obj 1
+RHS
+ RHS le 4
+ RHS ge 3
+ RHS eq 5
+ RHS need 7
+RANGES
+ RNG le 2
+ RNG ge 2
+ RNG eq -2
+ENDATA
+"""
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge() as judge:
+        yield judge
+
+
+def edits_of(judge: Judge, problem: Problem, *texts: str) -> Edits:
+    edits = NO_EDITS
+    for text in texts:
+        shape = judge.shape(problem)
+        edits = apply_action(shape, edits, resolve(shape, edits, parse_action(text)))
+    return edits
+
+
+def test_verdict_and_iis_of_a_conflict(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    assert judge.solve(problem).status is Status.INFEASIBLE
+    iis = judge.iis(problem)
+    assert iis is not None
+    assert (iis.rows, iis.bounds, iis.minimal) == (("low", "high"), (), True)
+
+
+@pytest.mark.parametrize(
+    ("action", "objective"),
+    [
+        ("RELAX_CONSTRAINT(high, 3)", 5.0),
+        ("RELAX_CONSTRAINT(low, 4)", 1.0),
+        ("UPDATE_RHS(low, 1)", 1.0),
+        ("DROP_CONSTRAINT(low)", 0.0),
+        ("DROP_CONSTRAINT(high)", 5.0),
+    ],
+)
+def test_one_edit_repairs_and_undoing_it_breaks_again(
+    judge: Judge, tmp_path: Path, action: str, objective: float
+) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    edits = edits_of(judge, problem, action)
+    verdict = judge.solve(problem, edits)
+    assert verdict.status is Status.OPTIMAL
+    assert verdict.objective == pytest.approx(objective)
+    fresh = write_problem(tmp_path / "b.lp", CONFLICT + "\\ another file, so that nothing is remembered\n")
+    judge.solve(fresh, edits)
+    assert judge.iis(fresh) == judge.iis(problem)
+
+
+def test_a_relaxation_too_small_leaves_it_infeasible(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    edits = edits_of(judge, problem, "RELAX_CONSTRAINT(high, 2.9)")
+    assert judge.solve(problem, edits).status is Status.INFEASIBLE
+
+
+def test_unbounded_after_a_repair_is_not_a_repair(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", UNBOUNDED_WITHOUT_HIGH)
+    verdict = judge.solve(problem, edits_of(judge, problem, "DROP_CONSTRAINT(high)"))
+    assert verdict.status is Status.UNBOUNDED
+    assert not verdict.status.is_repaired
+
+
+def test_infeasible_or_unbounded_is_resolved_both_ways(judge: Judge, tmp_path: Path) -> None:
+    ray = "Maximize\n obj: x\nSubject To\n a: y >= 2\n b: y <= {b}\nEnd\n"
+    infeasible = write_problem(tmp_path / "i.lp", ray.format(b=1))
+    unbounded = write_problem(tmp_path / "u.lp", ray.format(b=3))
+    # The premise: Gurobi itself leaves the first of them open.
+    with gp.Env(params={"OutputFlag": 0}) as env, gp.read(str(infeasible.path), env) as model:
+        model.optimize()
+        assert model.Status == gp.GRB.INF_OR_UNBD
+    assert judge.solve(infeasible).status is Status.INFEASIBLE
+    assert judge.solve(unbounded).status is Status.UNBOUNDED
+
+
+def test_equality_becomes_a_range_and_back(judge: Judge, tmp_path: Path) -> None:
+    text = "Minimize\n obj: x\nSubject To\n eq: x = 4\n cap: x <= 3\nBounds\n x <= 100\nEnd\n"
+    problem = write_problem(tmp_path / "a.lp", text)
+    edits = edits_of(judge, problem, "RELAX_CONSTRAINT(eq, 2)")
+    assert judge.solve(problem, edits).objective == pytest.approx(2.0)
+    assert judge.iis(problem) is not None
+    other_side = edits_of(judge, problem, "RELAX_CONSTRAINT(eq, 2)", "UPDATE_BOUNDS(x, 5, 100)", "DROP_CONSTRAINT(cap)")
+    assert judge.solve(problem, other_side).objective == pytest.approx(5.0)
+    beyond = edits_of(judge, problem, "RELAX_CONSTRAINT(eq, 2)", "UPDATE_BOUNDS(x, 6.5, 9)", "DROP_CONSTRAINT(cap)")
+    assert judge.solve(problem, beyond).status is Status.INFEASIBLE
+
+
+def test_mps_ranges_are_rows_with_two_sides(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.mps", RANGES)
+    shape = judge.shape(problem)
+    assert {name: (row.lower, row.upper) for name, row in shape.rows.items()} == {
+        "le": (2.0, 4.0),
+        "ge": (3.0, 5.0),
+        "eq": (3.0, 5.0),
+        "need": (7.0, math.inf),
+    }
+    assert list(shape.variables) == ["x", "y"]
+    assert judge.solve(problem).status is Status.INFEASIBLE
+    iis = judge.iis(problem)
+    assert iis is not None
+    assert set(iis.bounds) <= {"x", "y"}
+    relaxed = edits_of(judge, problem, "RELAX_CONSTRAINT(le, 3)", "RELAX_CONSTRAINT(ge, 2)")
+    assert judge.solve(problem, relaxed).objective == pytest.approx(7 + 3)
+    dropped = edits_of(judge, problem, "DROP_CONSTRAINT(le)", "DROP_CONSTRAINT(ge)", "UPDATE_RHS(eq, 4)")
+    assert judge.solve(problem, dropped).objective == pytest.approx(7 + 4)
+    assert judge.solve(problem).status is Status.INFEASIBLE
+
+
+def test_rows_that_share_a_name_get_stable_aliases(judge: Judge, tmp_path: Path) -> None:
+    text = RANGES.replace(" need", " le").replace("RANGES\n RNG le 2\n RNG ge 2\n RNG eq -2\n", "")
+    shape = judge.shape(write_problem(tmp_path / "a.mps", text))
+    assert list(shape.rows) == ["le", "ge", "eq", "le#2"]
+    assert shape.aliases == {"le#2": "le"}
+
+
+def test_cheapest_repair(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    relaxation = judge.relaxation(problem)
+    assert relaxation is not None
+    assert relaxation.cost == pytest.approx(3.0)
+    assert {name for name, _ in relaxation.rows} <= {"low", "high"}
+
+
+@pytest.mark.parametrize(
+    ("actions", "granted", "lost"),
+    [
+        (["RELAX_CONSTRAINT(high, 3)"], 3.0, ()),
+        (["RELAX_CONSTRAINT(high, 30)"], 30.0, ()),
+        (["RELAX_CONSTRAINT(high, 1e12)"], 1e12, ()),
+        (["DROP_CONSTRAINT(high)"], 3.0, ("high",)),
+        (["DROP_CONSTRAINT(low)"], 5.0, ("low",)),
+        (["DROP_CONSTRAINT(high)", "DROP_CONSTRAINT(side)"], 3.0, ("high", "side")),
+        (["RELAX_CONSTRAINT(low, 6)"], 6.0, ("low",)),  # x >= -1 can never bind: x >= 0 already
+        (["UPDATE_RHS(high, 6)", "UPDATE_BOUNDS(y, -inf, 50)", "UPDATE_RHS(side, 90)"], 4.0 + 0.0, ()),
+    ],
+)
+def test_audit_of_what_a_repair_gave_away(
+    judge: Judge, tmp_path: Path, actions: list[str], granted: float, lost: tuple[str, ...]
+) -> None:
+    text = CONFLICT.replace("x + y\nSubject", "x - y\nSubject")  # y at its upper bound: its lower one gives nothing
+    problem = write_problem(tmp_path / "a.lp", text)
+    audit = judge.audit(problem, edits_of(judge, problem, *actions))
+    assert audit.granted == pytest.approx(granted)
+    assert audit.lost_rows == lost
+
+
+def test_a_work_limit_is_its_own_status(tmp_path: Path) -> None:
+    """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
+    rows, columns, state = 4, 30, 12345
+    lines = ["Minimize", " obj: x0", "Subject To"]
+    for row in range(rows):
+        weights = []
+        for _ in range(columns):
+            state = state * 1103515245 + 12345 & 0x7FFFFFFF
+            weights.append(state // 65536 % 100)
+        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
+        lines.append(f" r{row}: {terms} = {sum(weights) // 2}")
+    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
+    problem = write_problem(tmp_path / "split.lp", "\n".join(lines))
+    with Judge(work_limit=0.01) as judge:
+        assert judge.solve(problem).status is Status.LIMIT
+
+
+def test_an_incumbent_proves_feasibility(tmp_path: Path) -> None:
+    rows, columns, state = 20, 60, 7
+    lines = ["Maximize", " obj: " + " + ".join(f"{5 + (7 * c) % 11} x{c}" for c in range(columns)), "Subject To"]
+    for row in range(rows):
+        terms = []
+        for column in range(columns):
+            state = state * 1103515245 + 12345 & 0x7FFFFFFF
+            terms.append(f"{1 + state // 65536 % 50} x{column}")
+        lines.append(f" r{row}: {' + '.join(terms)} <= 400")
+    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
+    problem = write_problem(tmp_path / "knapsack.lp", "\n".join(lines))
+    with Judge(work_limit=0.05) as judge:
+        verdict = judge.solve(problem)
+    assert verdict.status is Status.FEASIBLE
+    assert verdict.objective is None
+    assert verdict.status.is_repaired
+
+
+def test_truncated_file(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.mps", RANGES[: RANGES.index("RHS eq")])
+    with pytest.raises(ProblemError, match=r"a\.mps: Gurobi cannot read"):
+        judge.solve(problem)
+
+
+def test_vanished_file(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    problem.path.unlink()
+    with Judge() as judge, pytest.raises(ProblemError, match=r"a\.lp: Gurobi cannot read"):
+        judge.solve(problem)
+
+
+def test_a_model_beyond_the_licence(judge: Judge, tmp_path: Path) -> None:
+    rows = "\n".join(f" r{i}: x{i} >= {i}" for i in range(2100))
+    problem = write_problem(tmp_path / "big.lp", f"Minimize\n obj: x0\nSubject To\n{rows}\n cap: x5 <= 1\nEnd\n")
+    with pytest.raises(LicenseLimitError, match="GRB_LICENSE_FILE"):
+        judge.solve(problem)
+
+
+def test_iis_of_a_feasible_model_is_an_error(judge: Judge, tmp_path: Path) -> None:
+    with pytest.raises(SolverError, match="feasible"):
+        judge.iis(write_problem(tmp_path / "a.lp", FEASIBLE))
+
+
+def test_a_refused_licence_is_a_solver_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    licence = tmp_path / "gurobi.lic"
+    licence.write_text("TOKENSERVER=127.0.0.1\nPORT=1\n")
+    monkeypatch.setenv("GRB_LICENSE_FILE", str(licence))
+    with pytest.raises(SolverError, match="ordebug doctor"):
+        Judge()

@@ -1,0 +1,54 @@
+"""Tiny models, written as LP files, that tests can reason about by hand."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.truth import UNKNOWN, Truth
+
+# Two rows contradict each other by 3: `low` wants x >= 5, `high` x <= 2. Undoing `low` (x >= 1) restores z* = 1.
+CONFLICT = """
+Minimize
+ obj: x + y
+Subject To
+ low: x >= 5
+ high: x <= 2
+ side: x + y <= 100
+Bounds
+ y <= 50
+End
+"""
+# Infeasible, and unbounded once `high` is gone.
+UNBOUNDED_WITHOUT_HIGH = """
+Maximize
+ obj: x
+Subject To
+ low: x >= 5
+ high: x <= 2
+End
+"""
+FEASIBLE = """
+Minimize
+ obj: x
+Subject To
+ low: x >= 5
+End
+"""
+
+
+def write_problem(path: Path, text: str, truth: Truth = UNKNOWN) -> Problem:
+    """Writes a model file and returns it as a problem."""
+    path.write_text(text, encoding="utf-8")
+    return Problem(
+        id=path.name.partition(".")[0],
+        path=path,
+        content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
+        truth=truth,
+    )
+
+
+def answer(action: str) -> str:
+    """A well-formed answer around an action."""
+    return f"<think>\nbecause\n</think>\n\nAction: {action}"
