@@ -30,7 +30,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         code: int = options.run(options)
     except OrdebugError as error:
-        LOG.print(f"ordebug: {error}", markup=False, style="red")
+        LOG.print(f"ordebug: {error}", style="red")
         return error.exit_code
     except KeyboardInterrupt:
         LOG.print("ordebug: interrupted", style="red")

@@ -4,10 +4,12 @@ from pathlib import Path
 
 import gurobipy as gp
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ordebug_plugin.actions import parse_action
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
-from ordebug_plugin.errors import LicenseLimitError, ProblemError, SolverError
+from ordebug_plugin.errors import ActionError, LicenseLimitError, ProblemError, SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge, Status
 from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, write_problem
@@ -43,6 +45,11 @@ ENDATA
 def judge() -> Iterator[Judge]:
     with Judge() as judge:
         yield judge
+
+
+@pytest.fixture(scope="module")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return write_problem(tmp_path_factory.mktemp("ranges") / "ranges.mps", RANGES)
 
 
 def edits_of(judge: Judge, problem: Problem, *texts: str) -> Edits:
@@ -178,6 +185,37 @@ def test_audit_of_what_a_repair_gave_away(
     audit = judge.audit(problem, edits_of(judge, problem, *actions))
     assert audit.granted == pytest.approx(granted)
     assert audit.lost_rows == lost
+
+
+NUMBERS = st.sampled_from(["0", "0.5", "2", "4", "7", "1e12"])
+ACTIONS = st.one_of(
+    st.builds("DROP_CONSTRAINT({})".format, st.sampled_from(["le", "ge", "eq", "need"])),
+    st.builds("RELAX_CONSTRAINT({}, {})".format, st.sampled_from(["le", "ge", "eq", "need"]), NUMBERS),
+    st.builds("UPDATE_RHS({}, {})".format, st.sampled_from(["le", "ge", "eq", "need"]), NUMBERS),
+    st.builds("UPDATE_BOUNDS({}, -{}, {})".format, st.sampled_from(["x", "y"]), NUMBERS, NUMBERS),
+    st.just("RESET()"),
+)
+
+
+@settings(max_examples=150, deadline=None)
+@given(actions=st.lists(ACTIONS, max_size=8))
+def test_the_answer_does_not_depend_on_what_was_asked_before(judge: Judge, ranges: Problem, actions: list[str]) -> None:
+    """A judge with a long past against one that reads the file anew and sees only the final state."""
+    edits = NO_EDITS
+    shape = judge.shape(ranges)
+    for text in actions:
+        try:
+            edits = apply_action(shape, edits, resolve(shape, edits, parse_action(text)))
+        except ActionError:  # a dropped row
+            continue
+        judge.solve(ranges, edits)
+    with Judge() as fresh:
+        verdict = fresh.solve(ranges, edits)
+        assert judge.solve(ranges, edits).status is verdict.status
+        if verdict.objective is not None:
+            assert judge.solve(ranges, edits).objective == pytest.approx(verdict.objective)
+        if verdict.status is Status.INFEASIBLE:
+            assert judge.iis(ranges, edits) == fresh.iis(ranges, edits)
 
 
 def test_a_work_limit_is_its_own_status(tmp_path: Path) -> None:

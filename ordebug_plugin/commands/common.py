@@ -13,9 +13,9 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
-# Tables need room, and a file or a pipe has as much as it is given.
-RESULTS = Console(soft_wrap=True, width=None if sys.stdout.isatty() else 150)
-LOG = Console(stderr=True, soft_wrap=True)
+# Tables need room, and a file or a pipe has as much as it is given. No markup: names may hold [brackets].
+RESULTS = Console(soft_wrap=True, markup=False, highlight=False, width=None if sys.stdout.isatty() else 150)
+LOG = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
 DONE, FINDINGS, USAGE = 0, 1, 2
 

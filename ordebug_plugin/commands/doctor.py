@@ -11,6 +11,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Literal
 
 from rich.table import Table
+from rich.text import Text
 
 from ordebug_plugin import __version__
 from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json
@@ -50,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         print_json([asdict(finding) for finding in findings])
     else:
         table = Table("", "subject", "state")
-        marks = {"ok": "[green]✓[/]", "note": "[yellow]–[/]", "broken": "[red]✗[/]"}
+        marks = {"ok": Text("✓", "green"), "note": Text("–", "yellow"), "broken": Text("✗", "red")}
         for finding in findings:
             table.add_row(marks[finding.state], finding.subject, finding.detail)
         RESULTS.print(table)

@@ -103,7 +103,7 @@ def _interval(estimate: Estimate, *, percent: bool, signed: bool = False) -> str
     if math.isnan(estimate.low):
         return ""
     low, high = (_number(end, percent=percent, signed=signed) for end in (estimate.low, estimate.high))
-    return rf"\[{low}, {high}]"
+    return f"[{low}, {high}]"
 
 
 def _number(value: float, *, percent: bool, signed: bool) -> str:

@@ -1,0 +1,58 @@
+# Two commands do everything on a fresh machine: `make demo` and `make test`.
+#
+# Needs Python 3.11 or newer with pip, GNU make, and a package registry. Each framework gets an environment of its own
+# below .venvs/ (their pins contradict each other); nothing outside this folder is changed.
+
+PYTHON ?= python3
+UV := .venvs/uv/bin/uv
+LF := .venvs/llamafactory
+SWIFT := .venvs/swift
+CHECKED := ordebug_plugin tests scripts
+
+.PHONY: help setup demo test lint unit lock extras clean
+
+help:
+	@echo "make demo    set up, train a tiny model with LLaMA-Factory, serve it, let Gurobi judge it"
+	@echo "make test    set up, lint, type-check, and run all tests"
+	@echo "make setup   only the two environments, .venvs/llamafactory and .venvs/swift"
+	@echo "make extras  check that every extra of pyproject.toml resolves"
+	@echo "make lock    pin the newest versions that fit, in requirements/"
+
+setup: $(LF)/installed $(SWIFT)/installed
+
+$(UV):
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "$(PYTHON) is older than 3.11: call make PYTHON=/path/to/python3.11" >&2; exit 2; }
+	$(PYTHON) -m venv .venvs/uv
+	.venvs/uv/bin/python -m pip install --quiet "uv>=0.5"
+
+$(LF)/installed $(SWIFT)/installed: .venvs/%/installed: pyproject.toml requirements/%.txt | $(UV)
+	$(UV) venv --quiet --clear --python $(PYTHON) .venvs/$*
+	$(UV) pip install --quiet --python .venvs/$*/bin/python --constraint requirements/$*.txt -e '.[$*,dev]'
+	touch $@
+
+demo: setup
+	bash scripts/demo.sh
+
+test: setup lint unit
+
+lint: $(LF)/installed
+	$(LF)/bin/ruff check $(CHECKED)
+	$(LF)/bin/ruff format --check $(CHECKED)
+	$(LF)/bin/mypy
+
+unit: setup
+	$(LF)/bin/python -m pytest -m "not swift"
+	$(SWIFT)/bin/python -m pytest -m swift
+
+lock: | $(UV)
+	for name in llamafactory swift; do \
+	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --extra $$name --extra dev \
+	    --no-annotate --no-header -o requirements/$$name.txt pyproject.toml || exit 1; \
+	done
+
+extras: | $(UV)
+	$(PYTHON) scripts/check_extras.py --uv $(UV)
+
+clean:
+	rm -rf .venvs runs

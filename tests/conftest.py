@@ -1,0 +1,96 @@
+"""Shared fixtures: rows in the public shape, the public data, a tiny model, and the commands of this environment."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).resolve().parents[1]
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished command."""
+
+    returncode: int
+    output: str
+
+
+def demonstration(number: int, action: str = "DROP_CONSTRAINT(flow[a,b])") -> dict[str, object]:
+    """One row in the public shape, labels and all."""
+    state = (
+        f"## Problem\nID: mip_typeA_{number:03}\nType: A\n\n## Current State\nStatus: INFEASIBLE\n\n"
+        "## IIS (Irreducible Infeasible Subsystem)\nConflicting Constraints: ['flow[a,b]', 'c_key_upper']\n\n"
+        f"## Model Structure\nConstraints: {number + 2}\nVariables: 3"
+    )
+    return {
+        "instruction": "Debug the infeasible optimization model and provide the action to fix it.",
+        "input": state,
+        "output": f"<think>\n{number}: 约束 'flow[a,b]' ≤ 40 is  tight.\n\n\tDrop it…\n</think>\n\nAction: {action}",
+        "metadata": {"problem_id": f"mip_typeA_{number:03}", "error_type": "A", "steps": number},
+    }
+
+
+@pytest.fixture(scope="session")
+def rows() -> list[dict[str, object]]:
+    """24 good rows."""
+    return [demonstration(number) for number in range(24)]
+
+
+@pytest.fixture(scope="session")
+def public_data() -> Path:
+    """The folder with the public data."""
+    folder = os.environ.get("ORDEBUG_DATA")
+    if not folder:
+        pytest.skip("ORDEBUG_DATA is not set: it names the folder with the public data")
+    return Path(folder)
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]) -> Path:
+    """A random Qwen3 so small that loading it costs nothing beside importing torch; its tokenizer has seen the rows."""
+    folder = tmp_path_factory.mktemp("tiny")
+    (folder / "rows.json").write_text(json.dumps(rows))
+    size = ("--hidden", "16", "--layers", "1", "--heads", "2", "--kv-heads", "1", "--vocab", "400")
+    script = str(REPO / "scripts" / "make_tiny_model.py")
+    made = run("python", script, str(folder / "model"), "--texts", str(folder / "rows.json"), *size, cwd=folder)
+    assert made.returncode == 0, made.output
+    return folder / "model"
+
+
+@pytest.fixture
+def workplace(tmp_path: Path, tiny_model: Path, rows: list[dict[str, object]]) -> Path:
+    """A clone's folder as the CPU recipes expect it: the tiny model and the rows in the raw public shape."""
+    demo = tmp_path / "runs" / "demo"
+    demo.mkdir(parents=True)
+    (demo / "base").symlink_to(tiny_model)
+    (demo / "sft_train.json").write_text(json.dumps({"metadata": {"agent": "test"}, "data": rows}, indent=2))
+    (tmp_path / "recipes").symlink_to(REPO / "recipes")
+    (tmp_path / "dataset_info.json").symlink_to(REPO / "dataset_info.json")
+    return tmp_path
+
+
+def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 150) -> Run:
+    """Runs a command of this Python's environment, offline, one thread a process, caches below `cwd`."""
+    binaries = Path(sys.executable).parent
+    caches = {"HF_HOME": str(cwd / "hf"), "MODELSCOPE_CACHE": str(cwd / "ms")}
+    path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
+    settings = {"PATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **caches, **(env or {})}
+    process = subprocess.run(
+        [str(binaries / command[0]), *command[1:]],
+        cwd=cwd,
+        env={**os.environ, **settings},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout,
+        check=False,
+    )
+    return Run(process.returncode, process.stdout)

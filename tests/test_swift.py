@@ -1,0 +1,82 @@
+"""The stock ms-swift of this environment: its parser, its tokenization and its command, on converted messages."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import sys
+from pathlib import Path
+
+import pytest
+
+from ordebug_plugin.data.convert import convert_file
+from ordebug_plugin.prompt import SYSTEM_PROMPT
+from tests.conftest import REPO, run
+
+if importlib.util.find_spec("swift") is None:
+    pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
+
+from swift.arguments import SftArguments
+from swift.cli.main import parse_yaml_args
+from swift.utils import parse_args
+
+pytestmark = pytest.mark.swift
+
+RECIPE = REPO / "recipes" / "cpu" / "swift_sft.yaml"
+
+
+@pytest.fixture
+def messages(workplace: Path) -> Path:
+    """The rows as `swift_sft.yaml` expects them, converted as its comment says."""
+    demo = workplace / "runs" / "demo"
+    convert_file(
+        demo / "sft_train.json", demo / "sft_train.jsonl", to="messages", system=SYSTEM_PROMPT, keep_labels=False
+    )
+    return demo / "sft_train.jsonl"
+
+
+def arguments(*overrides: str) -> tuple[SftArguments, list[str]]:
+    """The recipe through `swift sft`'s own parser: YAML to flags, flags to arguments and what it did not know."""
+    argv = [str(RECIPE)]
+    parse_yaml_args(argv)
+    parsed: tuple[SftArguments, list[str]] = parse_args(SftArguments, [*argv, *overrides])
+    return parsed
+
+
+def test_recipe_is_accepted_by_their_parser(messages: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(messages.parents[2])
+    monkeypatch.setattr(sys, "argv", ["swift"])
+    known, unknown = arguments()
+    assert unknown == []
+    assert (known.enable_thinking, known.template, known.tuner_type) == (True, "qwen3", "full")
+    assert (known.seed, known.data_seed) == (42, 42)
+    assert arguments("--max_stepz", "3")[1] == ["--max_stepz", "3"]
+
+
+def test_labels_hold_the_whole_answer_byte_for_byte(
+    messages: Path, rows: list[dict[str, object]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(messages.parents[2])
+    known, _ = arguments()
+    _, processor = known.get_model_processor(load_model=False)
+    template = known.get_template(processor)
+    template.set_mode("train")
+    for line, row in zip(messages.read_text(encoding="utf-8").splitlines(), rows, strict=True):
+        encoded = template.encode(json.loads(line))
+        learned = processor.decode([label for label in encoded["labels"] if label >= 0])
+        assert learned.removesuffix("\n") == f"{row['output']}<|im_end|>"
+        shown = processor.decode(encoded["input_ids"])
+        assert shown.startswith(f"<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\nDebug the")
+        assert "mip_typeA" not in shown
+
+
+def test_command_trains(messages: Path) -> None:
+    small = ("--max_steps", "2", "--save_steps", "2", "--logging_steps", "1", "--per_device_train_batch_size", "4")
+    trained = run("swift", "sft", "recipes/cpu/swift_sft.yaml", *small, cwd=messages.parents[2])
+    assert trained.returncode == 0, trained.output
+    saved = messages.parent / "swift_sft" / "checkpoint-2"
+    assert (saved / "model.safetensors").is_file()
+    history = json.loads((saved / "trainer_state.json").read_text())["log_history"]
+    losses = [entry["loss"] for entry in history if "loss" in entry]
+    assert len(losses) == 2
+    assert all(0 < float(loss) < 10 for loss in losses)  # ln 400 = 6 for a model that knows nothing
