@@ -17,6 +17,8 @@ from ordebug_plugin.errors import ActionError
 
 # Gurobi treats any side or bound at or beyond this as infinite (reference manual, "Infinity").
 INFINITY = 1e20
+# Amounts below this are solver tolerance, not a repair (Gurobi's FeasibilityTol is 1e-6).
+TOLERANCE = 1e-6
 
 
 @dataclass(frozen=True)
@@ -98,6 +100,31 @@ class Edits:
 
 
 NO_EDITS = Edits()
+
+
+def granted_sides(old: Interval, new: Interval, value: float) -> tuple[float, float]:
+    """What an edit gave away below and above: its amount, or where a side is gone, the violation at `value`.
+
+    Args:
+        old: The interval before the edit.
+        new: The interval after it.
+        value: Activity of the row, or value of the variable, at the repaired optimum.
+    """
+    below, above = old.loosened_to(new)
+    if math.isinf(below):
+        below = max(0.0, old.lower - value)
+    if math.isinf(above):
+        above = max(0.0, value - old.upper)
+    return below, above
+
+
+def widened(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> tuple[tuple[str, Interval], ...]:
+    """The intervals that must give way for `values` to be allowed, and what they must become."""
+    return tuple(
+        (name, Interval(min(interval.lower, values[name]), max(interval.upper, values[name])))
+        for name, interval in intervals.items()
+        if interval.violation(values[name]) > TOLERANCE
+    )
 
 
 def resolve(shape: Shape, edits: Edits, action: Action) -> Action:

@@ -15,7 +15,8 @@ from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, resolve
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import IIS, Judge, Status, Verdict
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import IIS, Status, Verdict
 
 MAX_TURNS = 20
 

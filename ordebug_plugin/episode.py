@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from ordebug_plugin.env import Outcome, Step
-from ordebug_plugin.solver import IIS, Audit
 from ordebug_plugin.truth import Truth
+from ordebug_plugin.verdict import IIS, Audit
 
 
 @dataclass(frozen=True)

@@ -15,100 +15,24 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from enum import StrEnum
 from types import TracebackType
 from typing import Any, TypeVar
 
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, Interval, Shape
+from ordebug_plugin.edits import INFINITY, NO_EDITS, TOLERANCE, Edits, Interval, Shape, granted_sides, widened
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, SolverError
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
 DEFAULT_WORK_LIMIT = 60.0
-# Amounts below this are solver tolerance, not a repair (FeasibilityTol is 1e-6).
-TOLERANCE = 1e-6
 _ANSWERS_KEPT = 4096  # per model
 _SIZE_LIMITED = 10010
 _READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
 
 T = TypeVar("T")
-
-
-class Status(StrEnum):
-    """What is proven about a model.
-
-    OPTIMAL: feasible, with a proven finite optimum. FEASIBLE: an incumbent, its optimality not proven within the
-    WorkLimit. INFEASIBLE. UNBOUNDED: feasible, without a finite optimum. LIMIT: nothing proven within the WorkLimit.
-    """
-
-    OPTIMAL = "OPTIMAL"
-    FEASIBLE = "FEASIBLE"
-    INFEASIBLE = "INFEASIBLE"
-    UNBOUNDED = "UNBOUNDED"
-    LIMIT = "LIMIT"
-
-    @property
-    def is_repaired(self) -> bool:
-        """Whether the model is feasible with a finite optimum: an incumbent proves feasibility."""
-        return self in (Status.OPTIMAL, Status.FEASIBLE)
-
-
-@dataclass(frozen=True)
-class Verdict:
-    """One solve: the status, and the objective value where the optimum is proven (else None)."""
-
-    status: Status
-    objective: float | None = None
-
-
-@dataclass(frozen=True)
-class IIS:
-    """An irreducible infeasible subsystem, in model order.
-
-    Attributes:
-        rows: Its linear constraints.
-        bounds: Variables of which a bound is in it.
-        others: Its quadratic, SOS and general constraints, which no action can edit.
-        minimal: Whether Gurobi proved it irreducible within the WorkLimit.
-    """
-
-    rows: tuple[str, ...]
-    bounds: tuple[str, ...]
-    others: tuple[str, ...] = ()
-    minimal: bool = True
-
-
-@dataclass(frozen=True)
-class Relaxation:
-    """The cheapest repair: the L1 optimum of Gurobi's feasRelax over all rows and bounds.
-
-    Attributes:
-        cost: Sum of all amounts, in the units of the rows.
-        rows: (row, the interval its relaxation needs), only those that must give way.
-        variables: (variable, the bounds its relaxation needs), likewise.
-        activities: Value of a·x per row at the least infeasible point.
-    """
-
-    cost: float
-    rows: tuple[tuple[str, Interval], ...]
-    variables: tuple[tuple[str, Interval], ...]
-    activities: tuple[tuple[str, float], ...]
-
-
-@dataclass(frozen=True)
-class Audit:
-    """What a repair gave away (DESIGN: minimality, FP).
-
-    Attributes:
-        granted: Sum of relaxations granted, at least `needed` up to tolerance.
-        lost_rows: Changed rows that cannot bind any more.
-    """
-
-    granted: float
-    lost_rows: tuple[str, ...]
 
 
 @dataclass
@@ -462,19 +386,10 @@ def _relaxation(loaded: _Loaded) -> Relaxation | None:
         values = relaxed.getAttr(GRB.Attr.X)
         activities = _activities(loaded, values)
         shape, edits = loaded.shape, loaded.edits
-        rows = _widened({name: edits.row(shape, name) for name in shape.rows}, activities)
+        rows = widened({name: edits.row(shape, name) for name in shape.rows}, activities)
         points = {name: values[var.index] for name, var in loaded.variables.items()}
-        bounds = _widened({name: edits.variable(shape, name) for name in shape.variables}, points)
+        bounds = widened({name: edits.variable(shape, name) for name in shape.variables}, points)
         return Relaxation(float(relaxed.ObjVal), rows, bounds, tuple(activities.items()))
-
-
-def _widened(intervals: dict[str, Interval], values: dict[str, float]) -> tuple[tuple[str, Interval], ...]:
-    """The intervals that must give way for `values` to be allowed, and what they must become."""
-    return tuple(
-        (name, Interval(min(interval.lower, values[name]), max(interval.upper, values[name])))
-        for name, interval in intervals.items()
-        if interval.violation(values[name]) > TOLERANCE
-    )
 
 
 def _activities(loaded: _Loaded, values: list[float]) -> dict[str, float]:
@@ -493,28 +408,11 @@ def _audit(loaded: _Loaded) -> Audit:
         raise SolverError("the model under these edits has no solution to audit")
     values = model.getAttr(GRB.Attr.X)
     activities = _activities(loaded, values)
-    granted = sum(
-        max(_granted(side, new, activities[name], shape.rows[name]) for side, new in _sides(shape.rows[name], interval))
-        for name, interval in edits.rows
-    )
-    for name, interval in edits.variables:
-        value = values[loaded.variables[name].index]
-        old = shape.variables[name]
-        granted += sum(_granted(side, new, value, old) for side, new in _sides(old, interval))
+    granted = sum(max(granted_sides(shape.rows[name], new, activities[name])) for name, new in edits.rows)
+    for name, new in edits.variables:
+        # A row gives way on one side only; the two bounds of a variable are elements of their own.
+        granted += sum(granted_sides(shape.variables[name], new, values[loaded.variables[name].index]))
     return Audit(float(granted), tuple(name for name, interval in edits.rows if _cannot_bind(loaded, name, interval)))
-
-
-def _sides(old: Interval, new: Interval) -> tuple[tuple[float, float], tuple[float, float]]:
-    """(amount loosened, new side) below and above."""
-    below, above = old.loosened_to(new)
-    return (below, new.lower), (above, new.upper)
-
-
-def _granted(amount: float, new_side: float, value: float, old: Interval) -> float:
-    """What one side gave away: its amount, or where it is gone, the violation at the repaired optimum."""
-    if amount == 0.0:
-        return 0.0
-    return old.violation(value) if math.isinf(new_side) else amount
 
 
 def _cannot_bind(loaded: _Loaded, name: str, interval: Interval) -> bool:

@@ -3,7 +3,7 @@ import math
 import pytest
 
 from ordebug_plugin.actions import parse_action
-from ordebug_plugin.edits import FREE, NO_EDITS, Edits, Interval, Shape, apply_action, resolve
+from ordebug_plugin.edits import FREE, NO_EDITS, Edits, Interval, Shape, apply_action, granted_sides, resolve
 from ordebug_plugin.errors import ActionError
 
 SHAPE = Shape(
@@ -75,3 +75,17 @@ def test_an_exact_name_goes_before_a_superfluous_number() -> None:
     assert after("DROP_CONSTRAINT(le, 0.0)").row(SHAPE, "le") == FREE
     with pytest.raises(ActionError, match="no constraint named"):
         after("DROP_CONSTRAINT(le, much)")
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "value", "expected"),
+    [
+        (Interval(0, 10), Interval(-2, 13), 99.0, (2.0, 3.0)),
+        (Interval(0, 10), Interval(1, 9), 5.0, (0.0, 0.0)),
+        (Interval(0, 10), FREE, 12.0, (0.0, 2.0)),
+        (Interval(0, 10), FREE, -1.0, (1.0, 0.0)),
+        (Interval(0, 10), Interval(-math.inf, 12), 11.0, (0.0, 2.0)),
+    ],
+)
+def test_what_an_edit_gave_away(old: Interval, new: Interval, value: float, expected: tuple[float, float]) -> None:
+    assert granted_sides(old, new, value) == expected

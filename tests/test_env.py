@@ -7,7 +7,8 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_state
-from ordebug_plugin.solver import Judge, Status
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import Status
 from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, answer, write_problem
 
 

@@ -11,7 +11,8 @@ from ordebug_plugin.actions import parse_action
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
 from ordebug_plugin.errors import ActionError, LicenseLimitError, ProblemError, SolverError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import Judge, Status
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import Status
 from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, write_problem
 
 RANGES = """NAME T

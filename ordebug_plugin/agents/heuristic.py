@@ -14,7 +14,7 @@ from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.prompt import render_answer
-from ordebug_plugin.solver import IIS, Relaxation
+from ordebug_plugin.verdict import IIS, Relaxation
 
 SUBMIT = Action(ActionKind.SUBMIT)
 # Added to the amounts of the cheapest repair, relative and absolute: at exactly the needed amount the repaired model

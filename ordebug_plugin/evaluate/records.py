@@ -15,8 +15,8 @@ from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Outcome, Step
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.solver import IIS, Audit, Status
 from ordebug_plugin.truth import Truth
+from ordebug_plugin.verdict import IIS, Audit, Status
 
 
 def dump_episode(episode: Episode) -> str:

@@ -9,7 +9,8 @@ from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Turn
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError, SolverError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import IIS, Judge
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import IIS
 
 
 def roll_out(judge: Judge, agent: Agent, problem: Problem, *, max_turns: int, sample: int = 0) -> Episode:
