@@ -1,0 +1,81 @@
+"""A linear model as plain data, and the MPS text of it: what the generator breaks, renames and writes."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+
+class Sense(StrEnum):
+    """The sense of a row, as the ROWS section of an MPS file writes it."""
+
+    AT_MOST = "L"
+    AT_LEAST = "G"
+    EQUAL = "E"
+
+
+@dataclass(frozen=True)
+class Column:
+    """A variable, its bounds and its cost; `upper` may be infinite."""
+
+    name: str
+    cost: float
+    lower: float = 0.0
+    upper: float = math.inf
+    integer: bool = False
+
+
+@dataclass(frozen=True)
+class Row:
+    """A row ``Σ coefficient·variable  sense  rhs``."""
+
+    name: str
+    sense: Sense
+    terms: tuple[tuple[str, float], ...]
+    rhs: float
+
+
+@dataclass(frozen=True)
+class LinearModel:
+    """A model to minimise. Order is the order in the file."""
+
+    rows: tuple[Row, ...]
+    columns: tuple[Column, ...]
+
+    def with_row(self, row: Row) -> LinearModel:
+        """The model with the row of that name replaced."""
+        return replace(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
+
+    def with_column(self, column: Column) -> LinearModel:
+        """The model with the column of that name replaced."""
+        return replace(self, columns=tuple(column if old.name == column.name else old for old in self.columns))
+
+    def renamed(self, names: Mapping[str, str]) -> LinearModel:
+        """The model with every row and column renamed."""
+        rows = tuple(
+            replace(row, name=names[row.name], terms=tuple((names[column], value) for column, value in row.terms))
+            for row in self.rows
+        )
+        return LinearModel(rows, tuple(replace(column, name=names[column.name]) for column in self.columns))
+
+    def to_mps(self) -> str:
+        """The model in free MPS format, numbers written so that they read back to the same float."""
+        lines = ["NAME model", "ROWS", " N cost", *(f" {row.sense} {row.name}" for row in self.rows), "COLUMNS"]
+        entries: dict[str, list[tuple[str, float]]] = {column.name: [("cost", column.cost)] for column in self.columns}
+        for row in self.rows:
+            for column_name, value in row.terms:
+                entries[column_name].append((row.name, value))
+        for column in self.columns:
+            block = [f" {column.name} {row} {value!r}" for row, value in entries[column.name]]
+            if column.integer:
+                block = [" MARKER 'MARKER' 'INTORG'", *block, " MARKER 'MARKER' 'INTEND'"]
+            lines += block
+        lines += ["RHS", *(f" RHS {row.name} {row.rhs!r}" for row in self.rows), "BOUNDS"]
+        for column in self.columns:
+            lines.append(f" LO BND {column.name} {column.lower!r}")
+            # Stated even where it is infinite: readers disagree on the default of an integer column.
+            upper = f" PL BND {column.name}" if math.isinf(column.upper) else f" UP BND {column.name} {column.upper!r}"
+            lines.append(upper)
+        return "\n".join([*lines, "ENDATA", ""])
