@@ -121,6 +121,8 @@ class Answer:
 _SPACE = " \t\r\n"
 _NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.ASCII)
 _CALL = re.compile(r"([A-Za-z_]+)[ \t]*(?:\((.*)\))?[ \t]*", re.DOTALL)
+# A line that is an action, or would be but for its prefix.
+_ACTING = re.compile(r"(?:(?i:action)\s*:|(?:" + "|".join(ActionKind) + r")\b\s*\()")
 _SECOND_CALL = re.compile(r"\)[\s,;.&]*(?:and|then)?\s*(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
 
 
@@ -152,8 +154,8 @@ def _find_action(tail: str) -> tuple[Action, bool]:
     acting = [line for line in lines if line.startswith(ACTION_PREFIX)]
     if not acting:
         raise ActionError(f"no action found: end the answer with one line '{ACTION_PREFIX} NAME(arguments)'")
-    if len(acting) > 1:
-        raise ActionError(f"{len(acting)} actions found: exactly one action a turn")
+    if sum(bool(_ACTING.match(line)) for line in lines) > 1:
+        raise ActionError("several actions found: exactly one action a turn")
     return parse_action(acting[0].removeprefix(ACTION_PREFIX)), len(lines) == 1
 
 

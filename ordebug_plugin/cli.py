@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
+from typing import NoReturn
 
 from ordebug_plugin import __version__
-from ordebug_plugin.commands import bench, compare, data, doctor, evaluate
+from ordebug_plugin.commands import bench, compare, data, doctor, evaluate, reward
 from ordebug_plugin.commands.common import LOG, Subparsers
-from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.errors import OrdebugError, StoppedError
 
 _EXIT_CODES = """exit codes:
   0  done
@@ -33,8 +35,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.print(f"ordebug: {error}", style="red")
         return error.exit_code
     except KeyboardInterrupt:
-        LOG.print("ordebug: interrupted", style="red")
-        return 130
+        LOG.print("ordebug: interrupted; what was finished is on disk, and incomplete", style="red")
+        return StoppedError.exit_code
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()
         return 0
@@ -50,10 +52,21 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = Subparsers(parser)
-    for command in (evaluate, compare, bench, data, doctor):
+    for command in (evaluate, compare, bench, data, reward, doctor):
         command.add_parser(commands)
     return parser
 
 
+def entry() -> NoReturn:
+    """The program `ordebug`."""
+    code = main()
+    if code == StoppedError.exit_code:
+        # Threads may wait for a server for minutes; what they would bring is given up, and all that counts is on disk.
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(code)
+    sys.exit(code)
+
+
 if __name__ == "__main__":
-    sys.exit(main())
+    entry()

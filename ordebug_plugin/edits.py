@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ordebug_plugin.actions import Action, ActionKind
@@ -64,13 +64,13 @@ class Shape:
     Attributes:
         rows: Row name to its interval, in model order. Names are unique; see `aliases`.
         variables: Variable name to its bounds, in model order.
-        integers: Number of variables that are not continuous.
+        binaries: The binary variables: Gurobi keeps them within 0 and 1 whatever their bounds say.
         aliases: For rows and variables that share a name in the file: the unique name given here to its name there.
     """
 
     rows: Mapping[str, Interval]
     variables: Mapping[str, Interval]
-    integers: int = 0
+    binaries: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
 
 
@@ -93,6 +93,10 @@ class Edits:
     def variable(self, shape: Shape, name: str) -> Interval:
         """The bounds of a variable after these edits."""
         return dict(self.variables).get(name, shape.variables[name])
+
+    def rows_as_in(self, other: Edits) -> frozenset[str]:
+        """The rows that both change to the same interval."""
+        return frozenset(name for name, _ in set(self.rows) & set(other.rows))
 
     def dropped(self) -> frozenset[str]:
         """The rows without any effect left on either side."""
@@ -118,6 +122,26 @@ def granted_sides(old: Interval, new: Interval, value: float) -> tuple[float, fl
     return below, above
 
 
+def deviation(shape: Shape, edits: Edits, other: Edits) -> float:
+    """Sum over all sides of how far two models are apart; inf where one has a side that the other has not."""
+    rows = {name for name, _ in edits.rows + other.rows}
+    variables = {name for name, _ in edits.variables + other.variables}
+    pairs = [(edits.row(shape, name), other.row(shape, name)) for name in sorted(rows)]
+    pairs += [(edits.variable(shape, name), other.variable(shape, name)) for name in sorted(variables)]
+    return sum(_apart(one.lower, two.lower) + _apart(one.upper, two.upper) for one, two in pairs)
+
+
+def has_lost_side(shape: Shape, edits: Edits) -> bool:
+    """Whether some row or variable lost a side that it has in the file."""
+    pairs = [(shape.rows[name], new) for name, new in edits.rows]
+    pairs += [(shape.variables[name], new) for name, new in edits.variables]
+    return any(math.isinf(amount) for old, new in pairs for amount in old.loosened_to(new))
+
+
+def _apart(one: float, two: float) -> float:
+    return 0.0 if one == two else abs(one - two)
+
+
 def widened(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> tuple[tuple[str, Interval], ...]:
     """The intervals that must give way for `values` to be allowed, and what they must become."""
     return tuple(
@@ -136,8 +160,11 @@ def resolve(shape: Shape, edits: Edits, action: Action) -> Action:
     if action.target is None:
         return action
     if action.kind is ActionKind.UPDATE_BOUNDS:
-        return replace(action, target=_known(shape.variables, action.target, "variable"))
-    row = _known(shape.rows, action.target, "constraint")
+        variable = _known(shape.variables, action.target, "variable")
+        if variable in shape.binaries and not (action.numbers[0] >= 0 and action.numbers[1] <= 1):
+            raise ActionError(f"variable {variable!r} is binary: its bounds stay within 0 and 1")
+        return replace(action, target=variable)
+    row = _known(shape.rows, _without_extra_number(shape, action), "constraint")
     if row in edits.dropped():
         raise ActionError(f"constraint {row!r} has no effect any more: use RESET() to bring it back")
     return replace(action, target=row)
@@ -172,6 +199,17 @@ def apply_action(shape: Shape, edits: Edits, action: Action) -> Edits:
     return edits
 
 
+def apply_all(shape: Shape, actions: Iterable[Action]) -> Edits | None:
+    """The edits after several actions; None where one of them does not fit the model (public labels are loose)."""
+    edits = NO_EDITS
+    for action in actions:
+        try:
+            edits = apply_action(shape, edits, resolve(shape, edits, action))
+        except ActionError:
+            return None
+    return edits
+
+
 def _moved(original: Interval, value: float) -> Interval:
     """Sets the side or sides that the row has in the file to one value."""
     if original.is_free:
@@ -184,10 +222,17 @@ def _moved(original: Interval, value: float) -> Interval:
 def _known(names: Mapping[str, Interval], name: str, noun: str) -> str:
     if name in names:
         return name
-    if (match := _EXTRA_NUMBER.fullmatch(name)) and match[1] in names:
-        return match[1]
     shown = name if len(name) <= 60 else name[:57] + "..."
     raise ActionError(f"no {noun} named {shown!r} in the model: names are exact, without quotes")
+
+
+def _without_extra_number(shape: Shape, action: Action) -> str:
+    name = action.target or ""
+    if action.kind is ActionKind.DROP_CONSTRAINT and name not in shape.rows:
+        match = _EXTRA_NUMBER.fullmatch(name)
+        if match and match[1] in shape.rows:
+            return match[1]
+    return name
 
 
 def _with_row(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:

@@ -160,7 +160,7 @@ class RepairEnv:
             action=action,
             well_formed=answer.well_formed,
             refused=refusal is not None,
-            note=self._note(action, verdict) if refusal is None else f"refused: {refusal}",
+            note=self._note(answer.action, action, verdict) if refusal is None else f"refused: {refusal}",
             status=verdict.status,
             objective=verdict.objective,
             iis=iis,
@@ -181,16 +181,17 @@ class RepairEnv:
             return answer.action, str(error)
         return action, None
 
-    def _note(self, action: Action | None, verdict: Verdict) -> str:
+    def _note(self, written: Action | None, action: Action | None, verdict: Verdict) -> str:
         if action is not None and action.kind is ActionKind.CHECK_SLACK and action.target is not None:
             return self._slack(action.target)
-        return _STATUS_NOTES.get(verdict.status, str(verdict.status))
+        note = _STATUS_NOTES.get(verdict.status, str(verdict.status))
+        return note if written == action else f"{note} (the extra number was ignored)"
 
     def _slack(self, row: str) -> str:
         """Where the row stands at the least infeasible point: an infeasible model has no other slack to report."""
         relaxation = self.judge.relaxation(self.problem, self._edits)
         if relaxation is None:
-            return "slack unknown: the solver's work limit was reached"
+            return "slack unknown: the cheapest repair could not be computed"
         value = dict(relaxation.activities)[row]
         interval = self._edits.row(self._shape, row)
         violation = interval.violation(value)

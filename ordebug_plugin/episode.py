@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.env import Outcome, Step
@@ -15,11 +16,12 @@ class Reply:
 
     Attributes:
         text: The canonical answer.
-        prompt: The user message it was shown; None for agents that read the state directly.
+        prompt: The user message it was shown; None where an agent read the state itself.
         prompt_tokens: As the server counted them, or None.
         completion_tokens: Likewise.
         seconds: Wall time of the answer.
         truncated: Whether the token limit cut the answer.
+        raw: Content and reasoning as the server sent them, where `text` was put together from them.
     """
 
     text: str
@@ -28,6 +30,7 @@ class Reply:
     completion_tokens: int | None = None
     seconds: float = 0.0
     truncated: bool = False
+    raw: tuple[str | None, str | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -65,6 +68,7 @@ class Episode:
         difficulty: Label, or None.
         truth: What is known about the fault.
         n_rows: Rows of the model as loaded.
+        aliases: Names given to rows and variables that share one in the file: the name used, to the name there.
         sample: Number of the repetition, from 0.
         iis: The IIS of the broken model; None where the episode never started.
         turns: The turns taken.
@@ -79,6 +83,7 @@ class Episode:
     difficulty: str | None
     truth: Truth
     n_rows: int
+    aliases: Mapping[str, str]
     sample: int
     iis: IIS | None
     turns: tuple[Turn, ...]

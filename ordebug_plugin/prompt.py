@@ -88,17 +88,22 @@ def render_answer(think: str, action: Action) -> str:
     return f"{THINK_OPEN}\n{think}\n{THINK_CLOSE}\n\n{ACTION_PREFIX} {action}"
 
 
-def canonical_answer(content: str | None, reasoning: str | None = None) -> str:
+def canonical_answer(content: str | None, reasoning: str | None = None, *, truncated: bool = False) -> str:
     """Rebuilds the canonical text wherever a server put the reasoning.
 
     Args:
         content: The message's content; None where the server sent null.
         reasoning: The message's ``reasoning_content`` or ``reasoning``, where the server moved the think text there.
+        truncated: Whether the token limit cut the answer. Without a think tag it was cut while reasoning, after an
+            opener in the prompt, and nothing in it may act.
     """
-    content = content or ""
+    # Half of a UTF-16 pair is no text that could be sent back in the next prompt.
+    content = (content or "").encode("utf-8", "backslashreplace").decode()
+    reasoning = (reasoning or "").encode("utf-8", "backslashreplace").decode()
     if reasoning and THINK_CLOSE not in content:
         return f"{THINK_OPEN}\n{reasoning.strip(chr(10))}\n{THINK_CLOSE}\n\n{content.lstrip(chr(10))}"
-    if THINK_CLOSE in content and THINK_OPEN not in content:  # the opener stood in the prompt
+    opened_in_prompt = THINK_CLOSE in content or truncated
+    if opened_in_prompt and THINK_OPEN not in content:
         return f"{THINK_OPEN}\n{content.lstrip(chr(10))}"
     return content
 

@@ -27,9 +27,10 @@ class Scores:
         da_f1: F1 of the touched rows and variables against the culprit, or the IIS where the culprit is unknown.
         hit: 1 if the first repair touches the culprit, 0 if not or if nothing was repaired; NaN where it is unknown.
         iis_hit: Likewise against the IIS.
-        op: Optimality preservation in [0, 1]; 0 where not recovered.
+        op: Optimality preservation in [0, 1]; 0 where not recovered, NaN where undecided.
         fp: Share of the original rows still enforced; NaN where not recovered.
-        preservation: OP × FP, or minimality where the original objective is unknown; 0 where not recovered.
+        preservation: OP × FP, or minimality where the original objective is unknown; 0 where not recovered, NaN
+            where undecided.
         minimality: needed / granted relaxation in (0, 1]; NaN where not recovered.
         answers: Turns taken.
         well_formed: Answers exactly in the answer format.
@@ -66,16 +67,16 @@ class Scores:
 
 def score(episode: Episode) -> Scores:
     """All measures of one episode (definitions: README, "Measures")."""
-    repairs = [turn.step.action for turn in episode.turns if turn.step.action is not None and not turn.step.refused]
-    repairs = [action for action in repairs if action.is_repair]
-    touched = {_element(action) for action in repairs}
+    repairs = _repairs(episode)
+    touched = touched_elements(episode)
     first = {_element(repairs[0])} if repairs else set()
     iis_rows = set() if episode.iis is None else {("row", name) for name in episode.iis.rows}
     iis = iis_rows | (set() if episode.iis is None else {("variable", name) for name in episode.iis.bounds})
     culprit = {("row", name) for name in episode.truth.rows} | {("variable", name) for name in episode.truth.variables}
     scored = episode.outcome is not None
     recovered = episode.outcome is Outcome.RECOVERED
-    op = _optimality(episode) if scored else math.nan
+    decided = scored and episode.outcome is not Outcome.LIMIT
+    op = _optimality(episode) if decided else math.nan
     fp = _enforced_share(episode) if recovered else math.nan
     minimality = _minimality(episode) if recovered else math.nan
     known = episode.truth.objective is not None
@@ -90,7 +91,7 @@ def score(episode: Episode) -> Scores:
         iis_hit=float(bool(first & iis)) if scored else math.nan,
         op=op,
         fp=fp,
-        preservation=_preservation(op, fp, minimality, known=known) if recovered else 0.0 if scored else math.nan,
+        preservation=_preservation(op, fp, minimality, known=known) if recovered else 0.0 if decided else math.nan,
         minimality=minimality,
         answers=len(episode.turns),
         well_formed=sum(turn.step.well_formed for turn in episode.turns),
@@ -99,6 +100,11 @@ def score(episode: Episode) -> Scores:
         tokens=_sum(turn.reply.completion_tokens for turn in episode.turns),
         seconds=sum(turn.reply.seconds + turn.solver_seconds for turn in episode.turns),
     )
+
+
+def touched_elements(episode: Episode) -> set[tuple[str, str]]:
+    """What the repairs of an episode changed: (``row`` or ``variable``, name)."""
+    return {_element(action) for action in _repairs(episode)}
 
 
 def optimality_preservation(objective: float, original: float) -> float:
@@ -116,6 +122,12 @@ def f1(touched: set[tuple[str, str]], target: set[tuple[str, str]]) -> float:
     if not target:
         return math.nan
     return 2 * len(touched & target) / (len(touched) + len(target))
+
+
+def _repairs(episode: Episode) -> list[Action]:
+    """The repairs that were carried out, in order."""
+    actions = [turn.step.action for turn in episode.turns if not turn.step.refused]
+    return [action for action in actions if action is not None and action.is_repair]
 
 
 def _element(action: Action) -> tuple[str, str]:

@@ -28,8 +28,15 @@ from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
 DEFAULT_WORK_LIMIT = 60.0
+# Seconds for a single Gurobi call. Not a limit of the question but of our patience: passing it is an infrastructure
+# failure, never a verdict, because it would depend on the machine.
+DEFAULT_PATIENCE = 600.0
 _ANSWERS_KEPT = 4096  # per model
+# A side that moved by this many times its own size has no effect any more. Unit errors, the grossest faults there
+# are, move one by 1000 times.
+NO_EFFECT = 1e6
 _SIZE_LIMITED = 10010
+_NO_RELAXATION = frozenset({_SIZE_LIMITED, 10024})  # too many extra columns; bounds of a semi-continuous variable
 _READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
 
 T = TypeVar("T")
@@ -61,15 +68,23 @@ class Judge:
 
     Args:
         work_limit: WorkLimit of every single Gurobi call, in work units.
+        patience: Seconds of every single Gurobi call, after which it counts as failed.
         models_kept: How many models stay in memory, the most recently used ones.
 
     Raises:
         SolverError: No Gurobi environment can be started (licence).
     """
 
-    def __init__(self, *, work_limit: float = DEFAULT_WORK_LIMIT, models_kept: int = 256) -> None:
+    def __init__(
+        self,
+        *,
+        work_limit: float = DEFAULT_WORK_LIMIT,
+        patience: float = DEFAULT_PATIENCE,
+        models_kept: int = 256,
+    ) -> None:
         try:
-            self._env = gp.Env(params={"OutputFlag": 0, "Threads": 1, "WorkLimit": work_limit})
+            parameters = {"OutputFlag": 0, "Threads": 1, "WorkLimit": work_limit, "TimeLimit": patience}
+            self._env = gp.Env(params=parameters)
         except gp.GurobiError as error:
             raise SolverError(
                 f"Gurobi cannot start: {error}. Check the licence with `ordebug doctor`; without GRB_LICENSE_FILE the "
@@ -121,10 +136,12 @@ class Judge:
         return self._remember(problem, edits, "iis", _iis)
 
     def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
-        """The cheapest repair of the model under edits; None where the WorkLimit ends before it is proven.
+        """The cheapest repair of the model under edits; None where it cannot be computed.
+
+        That is: the WorkLimit ends before it is proven; feasRelax, which adds columns, passes the licence limit where
+        the model did not; or the model has semi-continuous variables, which feasRelax cannot relax.
 
         Raises:
-            LicenseLimitError: feasRelax adds columns and can pass the licence limit where the model did not.
             SolverError: Gurobi failed.
         """
         return self._remember(problem, edits, "relaxation", _relaxation)
@@ -143,9 +160,14 @@ class Judge:
         if key not in loaded.memo:
             if len(loaded.memo) >= _ANSWERS_KEPT:
                 loaded.memo.clear()
-            with _gurobi_errors(problem):
-                _apply(loaded, edits)
-                loaded.memo[key] = ask(loaded)
+            try:
+                with _gurobi_errors(problem):
+                    _apply(loaded, edits)
+                    loaded.memo[key] = ask(loaded)
+            except SolverError:
+                # The model may carry half of the edits: read it anew next time.
+                self._models.pop(problem.content_hash).model.dispose()
+                raise
         return loaded.memo[key]  # type: ignore[return-value]  # each name is asked with one function
 
     def _load(self, problem: Problem) -> _Loaded:
@@ -178,7 +200,7 @@ def probe_licence() -> Licence:
     Raises:
         SolverError: No Gurobi environment can be started.
     """
-    source = os.environ.get("GRB_LICENSE_FILE", "gurobipy wheel, or a default location")
+    source = os.environ.get("GRB_LICENSE_FILE", "a default place, else gurobipy's wheel")
     with Judge() as judge, gp.Model(env=judge._env) as model:
         model.addVars(2001)
         try:
@@ -194,11 +216,13 @@ def probe_licence() -> Licence:
 def _gurobi_errors(problem: Problem) -> Iterator[None]:
     try:
         yield
+    except SolverError as error:
+        raise SolverError(f"{problem.path}: {error}") from error
     except gp.GurobiError as error:
         if error.errno == _SIZE_LIMITED:
             raise LicenseLimitError(
-                f"{problem.path}: the model, or its relaxation with extra columns, is larger than this Gurobi licence "
-                "allows (2000 rows, 2000 columns in the wheel's own). Set GRB_LICENSE_FILE to a full licence."
+                f"{problem.path}: the model is larger than this Gurobi licence allows (2000 rows, 2000 columns in the "
+                "wheel's own). Set GRB_LICENSE_FILE to a full licence."
             ) from error
         raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
 
@@ -212,7 +236,11 @@ def _read(problem: Problem, env: gp.Env) -> _Loaded:
         reason = " ".join(str(error).split())
         raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
     constrs, columns = model.getConstrs(), model.getVars()
-    row_names = _unique([constr.ConstrName for constr in constrs])
+    try:
+        row_names = _unique([constr.ConstrName for constr in constrs])
+        column_names = [column.VarName for column in columns]
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{problem.path}: a name is not UTF-8 ({error}): save the file as UTF-8") from error
     aliases = {unique: constr.ConstrName for unique, constr in zip(row_names, constrs, strict=True)}
     rows: dict[str, _Row] = {}
     intervals: dict[str, Interval] = {}
@@ -224,12 +252,12 @@ def _read(problem: Problem, env: gp.Env) -> _Loaded:
         if slack is not None:
             slack_columns.add(slack.index)
     own = [column for column in columns if column.index not in slack_columns]
-    names = _unique([column.VarName for column in own])
+    names = _unique([column_names[column.index] for column in own])
     aliases |= {unique: column.VarName for unique, column in zip(names, own, strict=True)}
     shape = Shape(
         rows=intervals,
         variables={name: Interval(column.LB, column.UB) for name, column in zip(names, own, strict=True)},
-        integers=model.NumIntVars,
+        binaries=frozenset(name for name, column in zip(names, own, strict=True) if column.VType == GRB.BINARY),
         aliases={unique: name for unique, name in aliases.items() if unique != name},
     )
     return _Loaded(model, shape, rows, dict(zip(names, own, strict=True)))
@@ -343,6 +371,8 @@ def _resolve_unbounded(model: gp.Model) -> Verdict:
     DualReductions=0 would give up.
     """
     with model.copy() as feasibility:
+        if feasibility.IsMultiObj:
+            feasibility.NumObj = 0
         feasibility.setObjective(0.0)
         feasibility.optimize()
         verdict = _verdict(feasibility, feasibility.Status)
@@ -354,8 +384,10 @@ def _verdict(model: gp.Model, status: int) -> Verdict:
         return Verdict(Status.OPTIMAL, float(model.ObjVal))
     if status == GRB.INFEASIBLE:
         return Verdict(Status.INFEASIBLE)
-    if status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC, GRB.MEM_LIMIT):
+    if status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
         return Verdict(Status.FEASIBLE if model.SolCount > 0 else Status.LIMIT)
+    if status == GRB.TIME_LIMIT:
+        raise SolverError("Gurobi did not return in time, although within its WorkLimit: the machine is overloaded")
     raise SolverError(f"Gurobi ended with the unexpected status {status}")
 
 
@@ -379,8 +411,13 @@ def _iis(loaded: _Loaded) -> IIS | None:
 
 def _relaxation(loaded: _Loaded) -> Relaxation | None:
     with loaded.model.copy() as relaxed:
-        relaxed.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
-        relaxed.optimize()
+        try:
+            relaxed.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
+            relaxed.optimize()
+        except gp.GurobiError as error:
+            if error.errno in _NO_RELAXATION:
+                return None
+            raise
         if relaxed.Status != GRB.OPTIMAL:
             return None
         values = relaxed.getAttr(GRB.Attr.X)
@@ -416,7 +453,11 @@ def _audit(loaded: _Loaded) -> Audit:
 
 
 def _cannot_bind(loaded: _Loaded, name: str, interval: Interval) -> bool:
-    """Whether no point within the variable bounds can violate the row: it was dropped, or relaxed to no effect."""
+    """Whether the row was dropped or relaxed to no effect: no point within the variable bounds can violate it.
+
+    Variables without bounds let any row bind somewhere, so a side that moved by `NO_EFFECT` its own size is gone too.
+    """
+    interval = _without_distant_sides(loaded.shape.rows[name], interval)
     if interval.is_free:
         return True
     row = loaded.rows[name]
@@ -429,3 +470,10 @@ def _cannot_bind(loaded: _Loaded, name: str, interval: Interval) -> bool:
         ends = (coefficient * variable.LB, coefficient * variable.UB)
         low, high = low + min(ends), high + max(ends)
     return low >= interval.lower - TOLERANCE and high <= interval.upper + TOLERANCE
+
+
+def _without_distant_sides(old: Interval, new: Interval) -> Interval:
+    below, above = old.loosened_to(new)
+    lower = -math.inf if below > NO_EFFECT * max(1.0, abs(old.lower)) else new.lower
+    upper = math.inf if above > NO_EFFECT * max(1.0, abs(old.upper)) else new.upper
+    return Interval(lower, upper)

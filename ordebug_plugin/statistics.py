@@ -10,7 +10,6 @@ from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from scipy.stats import binomtest
 
 CONFIDENCE = 0.95
 RESAMPLES = 2000
@@ -41,6 +40,8 @@ def proportion(successes: int, n: int) -> Estimate:
     """Share of successes with the Wilson score interval (Wilson 1927, JASA 22)."""
     if n == 0:
         return UNDEFINED
+    from scipy.stats import binomtest  # noqa: PLC0415  # takes a second to import, and most commands need no figures
+
     interval = binomtest(successes, n).proportion_ci(CONFIDENCE, method="wilson")
     return Estimate(successes / n, float(interval.low), float(interval.high), n)
 
@@ -95,7 +96,11 @@ def mcnemar(first: dict[str, bool], second: dict[str, bool]) -> float:
     shared = first.keys() & second.keys()
     won = sum(second[key] and not first[key] for key in shared)
     lost = sum(first[key] and not second[key] for key in shared)
-    return 1.0 if won + lost == 0 else float(binomtest(won, won + lost).pvalue)
+    if won + lost == 0:
+        return 1.0
+    from scipy.stats import binomtest  # noqa: PLC0415  # as above
+
+    return float(binomtest(won, won + lost).pvalue)
 
 
 def _cluster_sums(kept: list[tuple[float, float, Hashable]]) -> np.ndarray:

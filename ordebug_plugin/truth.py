@@ -7,6 +7,7 @@ read from them is read here, in one place.
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -46,10 +47,7 @@ def read_truth(record: Mapping[str, object]) -> Truth:
     Raises:
         ProblemError: A field has the wrong type, or the fix is no action.
     """
-    objective = record.get("original_objective")
-    if objective is not None and not isinstance(objective, int | float):
-        raise ProblemError(f"original_objective must be a number or null, not {objective!r}")
-    value = None if objective is None else float(objective)
+    value = _objective(record.get("original_objective"))
     if "culprit" in record:
         return _read_own(record, value)
     rows, variables = _public_target(str(record.get("error_type") or ""), str(record.get("target_name") or ""))
@@ -59,6 +57,14 @@ def read_truth(record: Mapping[str, object]) -> Truth:
     drops = sorted(added, key=lambda row: row not in rows) or rows
     fix = tuple(Action(ActionKind.DROP_CONSTRAINT, row) for row in drops)
     return Truth(rows, variables, value, added, fix)
+
+
+def _objective(value: object) -> float | None:
+    if value is None:
+        return None
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise ProblemError(f"original_objective must be a finite number or null, not {value!r}")
+    return float(value)
 
 
 def _read_own(record: Mapping[str, object], objective: float | None) -> Truth:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import torch
 from huggingface_hub import snapshot_download
+from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError
 from safetensors import safe_open
 
 
@@ -55,13 +56,23 @@ def _differs(before: torch.Tensor, after: torch.Tensor) -> bool:
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=(__doc__ or "").split("\n", maxsplit=1)[0])
+    parser = argparse.ArgumentParser(
+        description=(__doc__ or "").split("\n", maxsplit=1)[0],
+        epilog="example: python scripts/check_merge.py Qwen/Qwen3-8B saves/qwen3-8b/merged",
+    )
     parser.add_argument("base", help="folder, or hub id of a model in the local cache")
     parser.add_argument("merged", type=Path, help="folder that `llamafactory-cli export` wrote")
     options = parser.parse_args()
     base = Path(options.base)
     if not base.is_dir():
-        base = Path(snapshot_download(options.base, local_files_only=True))
+        try:
+            base = Path(snapshot_download(options.base, local_files_only=True))
+        except (HFValidationError, LocalEntryNotFoundError):
+            print(f"{options.base} is neither a folder nor a model in the local cache", file=sys.stderr)
+            return 2
+    if not options.merged.is_dir():
+        print(f"{options.merged} not found: `llamafactory-cli export` writes it (export_dir)", file=sys.stderr)
+        return 2
     result = compare(base, options.merged)
     # Tied embeddings are stored once or twice, so lm_head alone may be missing on one side.
     missing = [name for name in result.only_one if name != "lm_head.weight"]

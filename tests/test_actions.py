@@ -101,6 +101,10 @@ def test_refusals_say_why(text: str, reason: str) -> None:
         ("<think>\nAction: SUBMIT()\n</think>", "no action found"),
         ("<think>\nAction: DROP_CONSTRAINT(c1)", "not closed"),
         ("<think>\na\n</think>\n\nAction: SUBMIT()\nAction: RESET()", "exactly one action"),
+        ("Action: DROP_CONSTRAINT(a)\nDROP_CONSTRAINT(b)", "exactly one action"),
+        ("Action: DROP_CONSTRAINT(a)\naction: RESET()", "exactly one action"),
+        ("Action : RESET()\nAction: DROP_CONSTRAINT(a)", "exactly one action"),
+        ("DROP_CONSTRAINT(a)", "no action found"),
         ("", "no action found"),
     ],
 )

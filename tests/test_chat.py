@@ -1,6 +1,9 @@
 """The chat agent against a real HTTP server on loopback that misbehaves in the ways servers do."""
 
 import json
+import signal
+import subprocess
+import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -17,15 +20,18 @@ from tests.toys import CONFLICT, answer
 Respond = Callable[[int, dict[str, Any]], tuple[int, Any]]
 
 
+MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": ""}]}
+
+
 @contextmanager
-def server(respond: Respond) -> Iterator[tuple[str, list[dict[str, Any]]]]:
+def server(respond: Respond, models: Any = MODELS) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A server that answers the n-th completion request with `respond(n, body)`: a status and JSON or raw text."""
     requests: list[dict[str, Any]] = []
     lock = threading.Lock()
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send(200, {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": ""}]})
+            self._send(200, models)
 
         def do_POST(self) -> None:
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
@@ -57,7 +63,7 @@ def server(respond: Respond) -> Iterator[tuple[str, list[dict[str, Any]]]]:
         httpd.server_close()
 
 
-def completion(content: str | None, *, finish: str = "stop", usage: bool = True, **extra: str) -> dict[str, Any]:
+def completion(content: Any, *, finish: str = "stop", usage: bool = True, **extra: str) -> dict[str, Any]:
     message = {"role": "assistant", "content": content, **extra}
     reply: dict[str, Any] = {
         "id": "1",
@@ -110,6 +116,7 @@ def test_reasoning_in_a_field_of_its_own(tmp_path: Path, where: str) -> None:
         code, (episode,), summary = evaluate(tmp_path, url)
     assert code == 0
     assert episode["turns"][0]["answer"] == GOOD
+    assert episode["turns"][0]["raw"] == {"content": "\n\nAction: DROP_CONSTRAINT(high)", "reasoning": "because"}
     assert summary["metrics"]["format"]["value"] == 1.0
 
 
@@ -133,12 +140,49 @@ def test_a_refusing_server_is_infrastructure_not_a_wrong_answer(tmp_path: Path) 
     assert len(requests) == 1
 
 
-@pytest.mark.parametrize("payload", [{"choices": []}, "[]", "{}"])
-def test_a_reply_without_a_choice_is_infrastructure(tmp_path: Path, payload: Any) -> None:
+GARBAGE = [
+    {"choices": []},
+    "[]",
+    "{}",
+    "<html>",
+    {"choices": [{}]},
+    {"choices": [{"index": 0, "message": None}]},
+    {"choices": "abc"},
+    completion(7),
+]
+
+
+@pytest.mark.parametrize("payload", GARBAGE, ids=lambda payload: json.dumps(payload)[:40])
+def test_a_reply_that_is_no_chat_completion_is_infrastructure(tmp_path: Path, payload: Any) -> None:
     with server(lambda n, body: (200, payload)) as (url, _):
         code, (episode,), _ = evaluate(tmp_path, url)
     assert code == 4
-    assert "no choice" in episode["error"]
+    assert episode["outcome"] is None
+    assert url in episode["error"]
+
+
+def test_content_in_parts_is_joined(tmp_path: Path) -> None:
+    parts = [{"type": "text", "text": GOOD[:20]}, {"type": "text", "text": GOOD[20:]}]
+    with server(lambda n, body: (200, completion(parts))) as (url, _):
+        code, (episode,), _ = evaluate(tmp_path, url)
+    assert (code, episode["outcome"]) == (0, "recovered")
+
+
+def test_half_a_surrogate_pair_is_only_a_poor_answer(tmp_path: Path) -> None:
+    answers = [answer("DROP_CONSTRAINT(\ud800)"), GOOD]
+    with server(lambda n, body: (200, completion(answers[n - 1]))) as (url, requests):
+        code, (episode,), _ = evaluate(tmp_path, url)
+    assert (code, episode["outcome"]) == (0, "recovered")
+    assert "DROP_CONSTRAINT(\\ud800): refused" in requests[1]["body"]["messages"][1]["content"]
+    assert episode["turns"][0]["raw"] == {"content": answers[0], "reasoning": None}
+
+
+def test_an_answer_cut_while_reasoning_never_acts(tmp_path: Path) -> None:
+    reply = completion("I think\nAction: DROP_CONSTRAINT(high)\nbut then", finish="length")
+    with server(lambda n, body: (200, reply)) as (url, _):
+        _, (episode,), _ = evaluate(tmp_path, url)
+    assert episode["outcome"] == "out-of-turns"
+    assert "not closed" in episode["turns"][0]["note"]
 
 
 def test_null_content_is_an_ordinary_poor_answer(tmp_path: Path) -> None:
@@ -212,3 +256,48 @@ def test_a_server_dying_midway_loses_only_the_rest(tmp_path: Path, capsys: pytes
     summary = json.loads((out / "summary.json").read_text())
     assert summary["outcomes"] == {"infra": 2, "recovered": 2}
     assert summary["metrics"]["rr@1"]["value"] == 1.0
+
+
+@pytest.mark.parametrize("models", ["<html>", "[]", {"data": ["m"]}, {"data": [{"name": "m"}]}])
+def test_a_server_that_is_not_openai_compatible_is_named(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], models: Any
+) -> None:
+    model = tmp_path / "a.lp"
+    model.write_text(CONFLICT)
+    with server(lambda n, body: (200, completion(GOOD)), models) as (url, _):
+        code = main(["eval", str(model), "--base-url", url, "--model", "m", "--out", str(tmp_path / "run")])
+    assert code in (0, 4)  # an empty list of models is no proof that it is none
+    if code == 4:
+        assert url in capsys.readouterr().err
+
+
+def test_ctrl_c_ends_the_run_and_keeps_what_was_finished(tmp_path: Path) -> None:
+    records = []
+    for name in "abcd":
+        (tmp_path / f"{name}.lp").write_text(CONFLICT + f"\\ {name}\n")
+        records.append({"problem_id": name, "model_file": f"{name}.lp"})
+    (tmp_path / "dataset.json").write_text(json.dumps({"problems": records}))
+    out = tmp_path / "run"
+    enough, release = threading.Event(), threading.Event()
+
+    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        if number > 2:  # the third episode and the fourth hang
+            enough.set()
+            release.wait(60)
+        return 200, completion(GOOD)
+
+    with server(respond) as (url, _):
+        command = [sys.executable, "-m", "ordebug_plugin.cli", "eval", str(tmp_path), "--base-url", url, "--model", "m"]
+        process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+        try:
+            assert enough.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)  # long before the server answers
+        finally:
+            process.kill()
+            release.set()
+    assert process.returncode == 130
+    assert "interrupted" in errors
+    assert "Traceback" not in errors
+    lines = (out / "episodes.jsonl").read_text().splitlines()
+    assert [json.loads(line)["outcome"] for line in lines] == ["recovered", "recovered"]

@@ -136,6 +136,41 @@ def test_a_run_is_never_overwritten(bench: Path, tmp_path: Path, capsys: pytest.
     assert (tmp_path / "run" / "episodes.jsonl").read_bytes() == before
 
 
+def test_a_failed_run_is_not_in_the_way_of_the_next(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    model, out = tmp_path / "a.lp", str(tmp_path / "run")
+    model.write_text(FEASIBLE)
+    assert main(["eval", str(model), "--agent", "drop-first", "--out", out]) == 2
+    model.write_text(CONFLICT)
+    assert main(["eval", str(model), "--agent", "drop-first", "--out", out]) == 0
+
+
+def test_a_failing_solver_is_told_from_a_failing_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    terms = " + ".join(f"x{i}" for i in range(2000))
+    model = tmp_path / "full.lp"
+    model.write_text(f"Minimize\n obj: x0\nSubject To\n e: {terms} = 3\n f: x0 >= 4\nEnd\n")
+    check_error(
+        capsys, ["eval", str(model), "--agent", "relax-first", "--out", str(tmp_path / "run")], 3, "every episode"
+    )
+
+
+def test_places_that_cannot_be_written(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "file").write_text("")
+    below = str(tmp_path / "file" / "x")
+    check_error(capsys, ["bench", "make", below, "--n", "1"], 2, below)
+    check_error(capsys, ["data", "demos", str(bench), f"{below}.json"], 2, f"{below}.json")
+    check_error(capsys, ["data", "grpo", str(bench), f"{below}.jsonl"], 2, f"{below}.jsonl")
+    check_error(capsys, ["eval", str(bench), "--agent", "oracle", "--out", below], 2, below)
+
+
+def test_runs_without_a_shared_problem_are_not_compared(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "other.lp").write_text(CONFLICT.replace("50", "51"))
+    main(["eval", str(bench), "--agent", "oracle", "--out", str(tmp_path / "one")])
+    main(["eval", str(tmp_path / "other.lp"), "--agent", "oracle", "--out", str(tmp_path / "two")])
+    check_error(capsys, ["compare", str(tmp_path / "one"), str(tmp_path / "two")], 2, "share no problem")
+
+
 def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     check_error(capsys, ["compare", str(tmp_path)], 2, "at least two runs")
     check_error(capsys, ["compare", str(tmp_path), str(bench)], 2, "holds no run")
@@ -149,7 +184,16 @@ def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 @pytest.mark.parametrize(
     "command",
-    [["eval"], ["compare"], ["bench", "make"], ["data", "convert"], ["data", "demos"], ["doctor"]],
+    [
+        ["eval"],
+        ["compare"],
+        ["bench", "make"],
+        ["data", "convert"],
+        ["data", "demos"],
+        ["data", "grpo"],
+        ["reward", "check"],
+        ["doctor"],
+    ],
     ids=" ".join,
 )
 def test_every_command_has_help_with_an_example(command: list[str], capsys: pytest.CaptureFixture[str]) -> None:

@@ -15,7 +15,8 @@ SHAPE = Shape(
         "odd, 1.0": Interval(0.0, 0.0),
         "odd": Interval(0.0, 0.0),
     },
-    variables={"x": Interval(0.0, 10.0)},
+    variables={"x": Interval(0.0, 10.0), "b": Interval(0.0, 1.0)},
+    binaries=frozenset({"b"}),
 )
 
 
@@ -73,8 +74,18 @@ def test_a_dropped_row_is_gone_until_reset(kind: str) -> None:
 def test_an_exact_name_goes_before_a_superfluous_number() -> None:
     assert after("DROP_CONSTRAINT(odd, 1.0)").row(SHAPE, "odd, 1.0") == FREE
     assert after("DROP_CONSTRAINT(le, 0.0)").row(SHAPE, "le") == FREE
-    with pytest.raises(ActionError, match="no constraint named"):
-        after("DROP_CONSTRAINT(le, much)")
+    for text in ("DROP_CONSTRAINT(le, much)", "RELAX_CONSTRAINT(le, 99, 0.5)", "CHECK_SLACK(le, 1)"):
+        with pytest.raises(ActionError, match="no constraint named"):
+            after(text)
+    with pytest.raises(ActionError, match="no variable named"):
+        after("UPDATE_BOUNDS(x, 7, 0, 2)")
+
+
+def test_bounds_of_a_binary_stay_within_0_and_1() -> None:
+    """Gurobi keeps a binary within 0 and 1 whatever its bounds say, so wider ones would do nothing in silence."""
+    with pytest.raises(ActionError, match="binary"):
+        after("UPDATE_BOUNDS(b, 0, 5)")
+    assert after("UPDATE_BOUNDS(b, 1, 1)").variable(SHAPE, "b") == Interval(1.0, 1.0)
 
 
 @pytest.mark.parametrize(

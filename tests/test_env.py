@@ -89,6 +89,15 @@ def test_a_dropped_row_leaves_the_structure(judge: Judge, tmp_path: Path) -> Non
     assert transition.observation.iis.rows == ("low", "high2")
 
 
+def test_an_ignored_number_is_told(judge: Judge, tmp_path: Path) -> None:
+    env = RepairEnv(judge, write_problem(tmp_path / "a.lp", CONFLICT.replace(" side:", " high2: x <= 3\n side:")))
+    env.reset()
+    step = env.step(answer("DROP_CONSTRAINT(high, 0.0)")).step
+    assert step.note == "still infeasible (the extra number was ignored)"
+    assert step.action is not None
+    assert step.action.target == "high"
+
+
 def test_slack_is_told_at_the_least_infeasible_point(judge: Judge, conflict: Problem) -> None:
     env = RepairEnv(judge, conflict)
     env.reset()

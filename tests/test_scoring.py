@@ -11,9 +11,9 @@ from ordebug_plugin.episode import Episode, Reply
 from ordebug_plugin.errors import ServerError, SolverError
 from ordebug_plugin.evaluate.compare import compare_runs
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
-from ordebug_plugin.evaluate.rollout import roll_out
 from ordebug_plugin.metrics import measure, summarize
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.rollout import roll_out
 from ordebug_plugin.scoring import f1, minimality_ratio, optimality_preservation, score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
@@ -140,6 +140,8 @@ def test_an_undecided_episode_is_neither_success_nor_failure(judge: Judge, probl
     figures = measure([good, undecided], max_turns=20)
     assert (figures["rr@5"].value, figures["rr@5"].n) == (1.0, 1)
     assert figures["limit"].value == 0.5
+    assert (figures["op"].value, figures["preservation"].value) == (1.0, 1.0)
+    assert math.isnan(score(undecided).preservation)
 
 
 def test_da_is_recall_over_iis_rows_micro_averaged(judge: Judge, problem: Problem) -> None:
@@ -147,6 +149,36 @@ def test_da_is_recall_over_iis_rows_micro_averaged(judge: Judge, problem: Proble
     one = run(judge, problem, answer("DROP_CONSTRAINT(low)"))
     assert measure([both, one], 20)["da"].value == pytest.approx(3 / 4)
     assert score(both).da_f1 == pytest.approx(2 / 3)  # precision suffers: only `low` is the culprit
+
+
+SEMI = "Minimize\n obj: x\nSubject To\n c: x >= 8\nBounds\n 2 <= x <= 5\nSemi-Continuous\n x\nEnd\n"
+
+
+def test_a_repair_counts_where_its_minimality_cannot_be_computed(judge: Judge, tmp_path: Path) -> None:
+    semi = write_problem(tmp_path / "semi.lp", SEMI)
+    episode = run(judge, semi, answer("CHECK_SLACK(c)"), answer("DROP_CONSTRAINT(c)"))
+    assert episode.outcome is Outcome.RECOVERED
+    assert "slack unknown" in episode.turns[0].step.note
+    assert math.isnan(score(episode).minimality)
+
+
+def test_a_policy_cannot_make_a_problem_unusable(judge: Judge, tmp_path: Path) -> None:
+    """A range needs a column more than the licence allows: that loses the episode, and does not hide the problem."""
+    terms = " + ".join(f"x{i}" for i in range(2000))
+    full = write_problem(tmp_path / "full.lp", f"Minimize\n obj: x0\nSubject To\n e: {terms} = 3\n f: x0 >= 4\nEnd\n")
+    episode = run(judge, full, answer("RELAX_CONSTRAINT(e, 1)"))
+    assert episode.outcome is None
+    assert episode.error is not None
+    assert episode.error.startswith("LicenseLimitError")
+    assert run(judge, full, answer("DROP_CONSTRAINT(f)")).outcome is Outcome.RECOVERED
+
+
+def test_undoing_the_fault_keeps_a_row_that_never_binds(judge: Judge, tmp_path: Path) -> None:
+    text = "Minimize\n obj: x\nSubject To\n low: x >= 2\n cap: x <= 1\nBounds\n x <= 10\nEnd\n"
+    truth = Truth(rows=("cap",), objective=2.0, fix=(parse_action("UPDATE_RHS(cap, 40)"),))
+    redundant = write_problem(tmp_path / "r.lp", text, truth)
+    assert score(run(judge, redundant, answer("UPDATE_RHS(cap, 40)"))).fp == 1.0
+    assert score(run(judge, redundant, answer("UPDATE_RHS(cap, 50)"))).fp == 0.5
 
 
 def test_formulas() -> None:

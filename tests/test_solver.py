@@ -1,5 +1,6 @@
 import math
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import gurobipy as gp
@@ -170,7 +171,8 @@ def test_cheapest_repair(judge: Judge, tmp_path: Path) -> None:
     [
         (["RELAX_CONSTRAINT(high, 3)"], 3.0, ()),
         (["RELAX_CONSTRAINT(high, 30)"], 30.0, ()),
-        (["RELAX_CONSTRAINT(high, 1e12)"], 1e12, ()),
+        (["RELAX_CONSTRAINT(high, 1e12)"], 1e12, ("high",)),  # x has no upper bound, yet the row is gone
+        (["RELAX_CONSTRAINT(high, 1e5)"], 1e5, ()),
         (["DROP_CONSTRAINT(high)"], 3.0, ("high",)),
         (["DROP_CONSTRAINT(low)"], 5.0, ("low",)),
         (["DROP_CONSTRAINT(high)", "DROP_CONSTRAINT(side)"], 3.0, ("high", "side")),
@@ -186,6 +188,21 @@ def test_audit_of_what_a_repair_gave_away(
     audit = judge.audit(problem, edits_of(judge, problem, *actions))
     assert audit.granted == pytest.approx(granted)
     assert audit.lost_rows == lost
+
+
+def market_split() -> str:
+    """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
+    rows, columns, state = 4, 30, 12345
+    lines = ["Minimize", " obj: x0", "Subject To"]
+    for row in range(rows):
+        weights = []
+        for _ in range(columns):
+            state = state * 1103515245 + 12345 & 0x7FFFFFFF
+            weights.append(state // 65536 % 100)
+        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
+        lines.append(f" r{row}: {terms} = {sum(weights) // 2}")
+    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
+    return "\n".join(lines)
 
 
 NUMBERS = st.sampled_from(["0", "0.5", "2", "4", "7", "1e12"])
@@ -220,18 +237,7 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(judge: Judge, range
 
 
 def test_a_work_limit_is_its_own_status(tmp_path: Path) -> None:
-    """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
-    rows, columns, state = 4, 30, 12345
-    lines = ["Minimize", " obj: x0", "Subject To"]
-    for row in range(rows):
-        weights = []
-        for _ in range(columns):
-            state = state * 1103515245 + 12345 & 0x7FFFFFFF
-            weights.append(state // 65536 % 100)
-        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
-        lines.append(f" r{row}: {terms} = {sum(weights) // 2}")
-    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
-    problem = write_problem(tmp_path / "split.lp", "\n".join(lines))
+    problem = write_problem(tmp_path / "split.lp", market_split())
     with Judge(work_limit=0.01) as judge:
         assert judge.solve(problem).status is Status.LIMIT
 
@@ -271,6 +277,36 @@ def test_a_model_beyond_the_licence(judge: Judge, tmp_path: Path) -> None:
     rows = "\n".join(f" r{i}: x{i} >= {i}" for i in range(2100))
     problem = write_problem(tmp_path / "big.lp", f"Minimize\n obj: x0\nSubject To\n{rows}\n cap: x5 <= 1\nEnd\n")
     with pytest.raises(LicenseLimitError, match="GRB_LICENSE_FILE"):
+        judge.solve(problem)
+
+
+def test_a_name_that_is_not_utf_8(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.mps", RANGES)
+    problem.path.write_bytes(RANGES.replace(" need", " b\xfcro").encode("latin-1"))
+    with pytest.raises(ProblemError, match=r"a\.mps: .*not UTF-8"):
+        judge.solve(replace(problem, content_hash="latin"))
+
+
+def test_a_cheapest_repair_that_cannot_be_computed_is_none(judge: Judge, tmp_path: Path) -> None:
+    rows = "\n".join(f" r{i}: x{i} >= {i}" for i in range(1500))
+    large = write_problem(tmp_path / "l.lp", f"Minimize\n obj: x0\nSubject To\n{rows}\n cap: x5 <= 1\nEnd\n")
+    semi = "Minimize\n obj: x\nSubject To\n c: x >= 8\nBounds\n 2 <= x <= 5\nSemi-Continuous\n x\nEnd\n"
+    for problem in (large, write_problem(tmp_path / "s.lp", semi)):
+        assert judge.solve(problem).status is Status.INFEASIBLE
+        assert judge.relaxation(problem) is None
+
+
+def test_several_objectives_that_are_unbounded(judge: Judge, tmp_path: Path) -> None:
+    text = "Maximize multi-objectives\n" + "".join(
+        f" O{n}: Priority={n} Weight=1 AbsTol=0 RelTol=0\n  {name}\n" for n, name in ((2, "x"), (1, "y"))
+    )
+    text += "Subject To\n a: x >= 1\nEnd\n"
+    assert judge.solve(write_problem(tmp_path / "m.lp", text)).status is Status.UNBOUNDED
+
+
+def test_patience_is_an_infrastructure_failure(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "split.lp", market_split())
+    with Judge(patience=0.05) as judge, pytest.raises(SolverError, match=r"split\.lp.*did not return in time"):
         judge.solve(problem)
 
 

@@ -1,7 +1,6 @@
-"""Policies that repair: heuristics, the oracle, and a client for any OpenAI-compatible server."""
+"""Policies that repair: heuristics, the oracle, and in `chat` a client for any OpenAI-compatible server."""
 
 from ordebug_plugin.agents.base import Agent
-from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
 from ordebug_plugin.agents.heuristic import DropFirst, Oracle, RandomElement, RelaxFirst, RelaxMinimal
 
 BUILT_IN = ("drop-first", "relax-first", "relax-minimal", "random", "oracle")
@@ -25,4 +24,4 @@ def make_agent(name: str, *, seed: int = 0, amount: float = 1.0) -> Agent:
     return agents[name]
 
 
-__all__ = ["BUILT_IN", "Agent", "ChatAgent", "Endpoint", "Sampling", "make_agent"]
+__all__ = ["BUILT_IN", "Agent", "make_agent"]

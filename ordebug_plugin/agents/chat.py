@@ -79,15 +79,17 @@ class ChatAgent:
             ServerError: It cannot be reached, or does not know the model.
         """
         try:
-            served = [model.id for model in self._client.with_options(timeout=10.0, max_retries=1).models.list()]
+            served = [str(model.id) for model in self._client.with_options(timeout=10.0, max_retries=1).models.list()]
         except openai.NotFoundError:
             return  # some servers have no /models; the first request will tell
-        except openai.OpenAIError as error:
+        except openai.AuthenticationError as error:
+            raise ServerError(f"{self._url} refuses the key in OPENAI_API_KEY: {_reason(error)}") from error
+        except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
             raise ServerError(
                 f"no OpenAI-compatible server at {self._url}: {_reason(error)}. "
                 "Start one (README, 'Serve a model'), and give its address up to and including /v1"
             ) from error
-        if self.name not in served:
+        if served and self.name not in served:
             raise ServerError(f"{self._url} serves {', '.join(served)}, not {self.name!r}: pass one of them as --model")
 
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
@@ -112,30 +114,53 @@ class ChatAgent:
                 max_tokens=self._sampling.max_tokens,
                 seed=self._sampling.seed if self._sampling.seed is not None else openai.omit,
             )
-        except openai.OpenAIError as error:
+        except openai.NotFoundError as error:
+            raise ServerError(f"{self._url}: {_reason(error)} (does the address end in /v1?)") from error
+        except (openai.OpenAIError, ValueError) as error:  # a ValueError is a body that is no JSON
             raise ServerError(f"{self._url}: {_reason(error)}") from error
         return _read(completion, self._url, messages[-1].content, time.perf_counter() - started)
 
 
 def _read(completion: ChatCompletion, url: str, prompt: str, seconds: float) -> Reply:
-    # A server may send anything under a 200; the client's types promise more than it checks.
-    if not getattr(completion, "choices", None):
-        raise ServerError(f"{url}: the reply holds no choice")
-    choice = completion.choices[0]
-    extra = choice.message.model_extra or {}
-    reasoning = extra.get("reasoning_content") or extra.get("reasoning")
-    usage = completion.usage
+    """Takes a reply apart. A server may send anything under a 200; the client's types promise more than it checks."""
+    try:
+        choice = completion.choices[0]
+        extra = choice.message.model_extra or {}
+        content, reasoning = (
+            _text(choice.message.content),
+            _text(extra.get("reasoning_content", extra.get("reasoning"))),
+        )
+        truncated = choice.finish_reason == "length"
+        usage = completion.usage
+        tokens = (None, None) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        raise ServerError(f"{url}: the reply is no chat completion: {type(error).__name__}: {error}") from error
+    text = canonical_answer(content, reasoning, truncated=truncated)
     return Reply(
-        text=canonical_answer(choice.message.content, reasoning if isinstance(reasoning, str) else None),
+        text=text,
         prompt=prompt,
-        prompt_tokens=usage.prompt_tokens if usage else None,
-        completion_tokens=usage.completion_tokens if usage else None,
+        prompt_tokens=tokens[0],
+        completion_tokens=tokens[1],
         seconds=seconds,
-        truncated=choice.finish_reason == "length",
+        truncated=truncated,
+        raw=None if text == content else (content, reasoning),
     )
 
 
-def _reason(error: openai.OpenAIError) -> str:
+def _text(value: object) -> str | None:
+    """Text, or the joined text parts of a list of parts; None for null.
+
+    Raises:
+        TypeError: It is something else.
+    """
+    if value is None or isinstance(value, str):
+        return value
+    if isinstance(value, list):
+        return "".join(str(part["text"]) for part in value if isinstance(part, dict) and part.get("type") == "text")
+    raise TypeError(f"content is neither text nor parts: {type(value).__name__}")
+
+
+def _reason(error: Exception) -> str:
     """The error in one line, cut: a server may answer with a page of HTML."""
-    text = " ".join(str(error).split()) or type(error).__name__
+    text = " ".join(str(error).split()).rstrip(".") or type(error).__name__
     return text if len(text) <= 300 else text[:297] + "..."

@@ -7,17 +7,22 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+
+from ordebug_plugin.prompt import SYSTEM_PROMPT
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
 # Tables need room, and a file or a pipe has as much as it is given. No markup: names may hold [brackets].
 RESULTS = Console(soft_wrap=True, markup=False, highlight=False, width=None if sys.stdout.isatty() else 150)
 LOG = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
 
-DONE, FINDINGS, USAGE = 0, 1, 2
+T = TypeVar("T", int, float)
+
+DONE, FINDINGS = 0, 1
+NO_SYSTEM = "none"
 
 
 class Subparsers:
@@ -39,18 +44,41 @@ class Subparsers:
 
 def positive(text: str) -> int:
     """An argparse type: a whole number of at least 1."""
-    value = int(text)
-    if value < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, not {value}")
-    return value
+    return _number(text, int, 1)
 
 
 def nonnegative(text: str) -> float:
     """An argparse type: a finite number of at least 0."""
-    value = float(text)
-    if not 0 <= value < float("inf"):
-        raise argparse.ArgumentTypeError(f"must be a finite number of at least 0, not {text}")
+    return _number(text, float, 0)
+
+
+def whole(text: str) -> int:
+    """An argparse type: a whole number of at least 0."""
+    return _number(text, int, 0)
+
+
+def _number(text: str, kind: Callable[[str], T], least: int) -> T:
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if not isinstance(value, int | float) or not least <= value < float("inf"):
+        noun = "whole" if kind is int else "finite"
+        raise argparse.ArgumentTypeError(f"must be a {noun} number of at least {least}, not {text!r}")
     return value
+
+
+def add_system_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--system``; `system_prompt` reads it."""
+    parser.add_argument(
+        "--system", default=SYSTEM_PROMPT, metavar="TEXT", help=f"system prompt; '{NO_SYSTEM}' leaves it out"
+    )
+
+
+def system_prompt(options: argparse.Namespace) -> str | None:
+    """The system prompt chosen by ``--system``; None for none."""
+    text: str = options.system
+    return None if text in ("", NO_SYSTEM) else text
 
 
 @contextmanager

@@ -8,11 +8,11 @@ from dataclasses import asdict
 from itertools import pairwise
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, RESULTS, Subparsers, print_json
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import Paired, compare_runs
-from ordebug_plugin.evaluate.run import load_run, summary_record
+from ordebug_plugin.evaluate.run import load_run, missing_episodes, summary_record
 from ordebug_plugin.evaluate.table import comparison_table, paired_table
 from ordebug_plugin.metrics import summarize
 
@@ -32,16 +32,33 @@ def add_parser(commands: Subparsers) -> None:
 def run(options: argparse.Namespace) -> int:
     """Compares two or more runs.
 
+    Returns:
+        0, or 1 when a run is incomplete.
+
     Raises:
-        InputError: A folder holds no run, or there are fewer than two.
+        InputError: A folder holds no run, two runs share no problem, or there are fewer than two.
     """
     if len(options.runs) < 2:
         raise InputError("compare needs at least two runs")
     names = _names(options.runs)
+    partial = False
     loaded = {name: load_run(folder) for name, folder in zip(names, options.runs, strict=True)}
     summaries = {name: summarize(episodes, int(config["max_steps"])) for name, (config, episodes) in loaded.items()}
     episodes: dict[str, tuple[Episode, ...]] = {name: entry[1] for name, entry in loaded.items()}
     pairs = {(one, two): compare_runs(episodes[one], episodes[two]) for one, two in pairwise(names)}
+    for (one, two), results in pairs.items():
+        if all(pair.difference.n == 0 for pair in results):
+            raise InputError(f"{one} and {two} share no problem: they cannot be compared")
+    if len({(config["max_steps"], config["benchmark_hash"]) for config, _ in loaded.values()}) > 1:
+        LOG.print("note: the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
+    for name, folder in zip(names, options.runs, strict=True):
+        missing = missing_episodes(folder, *loaded[name])
+        if missing:
+            partial = True
+            LOG.print(
+                f"{name} is incomplete, {missing} of {loaded[name][0]['problems']} problems are missing: the ones"
+            )
+            LOG.print("that ended first are the short ones, so its figures are biased")
     if options.json:
         print_json(
             {
@@ -53,11 +70,11 @@ def run(options: argparse.Namespace) -> int:
                 ],
             }
         )
-        return DONE
+        return FINDINGS if partial else DONE
     RESULTS.print(comparison_table(summaries))
     for (one, two), results in pairs.items():
         RESULTS.print(paired_table(one, two, results))
-    return DONE
+    return FINDINGS if partial else DONE
 
 
 def _names(folders: list[Path]) -> list[str]:

@@ -6,13 +6,24 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, positive, print_json, progress
-from ordebug_plugin.commands.evaluate import NO_SYSTEM
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    LOG,
+    RESULTS,
+    Subparsers,
+    add_system_option,
+    positive,
+    print_json,
+    progress,
+    system_prompt,
+)
 from ordebug_plugin.data.convert import convert_file
+from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.prompt import Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -21,12 +32,12 @@ def add_parser(commands: Subparsers) -> None:
     parser = group.add(
         "convert",
         "turn Alpaca data into ShareGPT (LLaMA-Factory) or messages (ms-swift), think text untouched",
-        "ordebug data convert sft_data.json data/sft_train.json",
+        "ordebug data convert alpaca.json data/sft_train.sharegpt.json",
     )
     parser.add_argument("source", type=Path, metavar="IN.json", help='a list of rows, or {"data": […]}, or .jsonl')
     parser.add_argument("target", type=Path, metavar="OUT.json", help=".json or .jsonl; refused rows go beside it")
     parser.add_argument("--to", choices=("sharegpt", "messages"), default="sharegpt", help="default: sharegpt")
-    parser.add_argument("--system", default=SYSTEM_PROMPT, help=f"system prompt; '{NO_SYSTEM}' leaves it out")
+    add_system_option(parser)
     parser.add_argument("--keep-labels", action="store_true", help="keep the ID and Type lines, which leak the answer")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_convert)
@@ -43,6 +54,20 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_demos)
 
+    parser = group.add(
+        "grpo",
+        "write the prompts of a benchmark for GRPO, with the column that the rewards judge answers by",
+        "ordebug data grpo bench/train data/grpo_train.jsonl",
+    )
+    parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder, or a single model file")
+    parser.add_argument("target", type=Path, metavar="OUT.jsonl", help="file to write")
+    parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
+    parser.add_argument("--inline", action="store_true", help="put the models in, instead of their absolute paths")
+    add_system_option(parser)
+    parser.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
+    parser.add_argument("--json", action="store_true", help="print the report as JSON")
+    parser.set_defaults(run=run_grpo)
+
 
 def run_convert(options: argparse.Namespace) -> int:
     """Converts a file.
@@ -57,7 +82,7 @@ def run_convert(options: argparse.Namespace) -> int:
         options.source,
         options.target,
         to=options.to,
-        system=None if options.system == NO_SYSTEM else options.system,
+        system=system_prompt(options),
         keep_labels=options.keep_labels,
     )
     if options.json:
@@ -94,4 +119,24 @@ def run_demos(options: argparse.Namespace) -> int:
         print_json({**asdict(report), "path": str(options.target)})
     else:
         RESULTS.print(f"{report.rows} verified demonstrations written to {options.target}")
+    return DONE
+
+
+def run_grpo(options: argparse.Namespace) -> int:
+    """Writes GRPO prompts.
+
+    Raises:
+        InputError: The benchmark or the target cannot be used.
+        SolverError: Gurobi failed.
+    """
+    problems = load_benchmark(options.benchmark).problems[: options.limit]
+    style = Style(labels=options.labels, system=system_prompt(options))
+    with progress("prompts", len(problems)) as advance:
+        report = write_prompts(
+            problems, options.target, style=style, inline=options.inline, on_progress=lambda _: advance("")
+        )
+    if options.json:
+        print_json({"path": str(report.path), "rows": report.rows})
+    else:
+        RESULTS.print(f"{report.rows} prompts written to {report.path}")
     return DONE

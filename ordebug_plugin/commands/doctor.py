@@ -72,14 +72,14 @@ def _gurobi() -> Finding:
         if licence.limited
         else "no size limit"
     )
-    return Finding("Gurobi", "ok", f"{gurobi_version()}, licence: {licence.source}, {size}")
+    return Finding("Gurobi", "ok", f"{gurobi_version()}, licence from {licence.source}: {size}")
 
 
 def _llamafactory() -> Finding:
     name = "LLaMA-Factory"
     installed = _version("llamafactory")
     if installed is None:
-        return Finding(name, "note", "not in this environment: pip install 'ordebug-plugin[llamafactory]'")
+        return Finding(name, "note", "not in this environment: pip install -e '.[llamafactory]' in the clone")
     # Imported here: it takes seconds, and it must go through `import torch` as llamafactory-cli does.
     from ordebug_plugin.frameworks.status import llamafactory_formats  # noqa: PLC0415
 
@@ -97,7 +97,7 @@ def _llamafactory() -> Finding:
 def _swift() -> Finding:
     installed = _version("ms-swift")
     if installed is None:
-        return Finding("ms-swift", "note", "not in this environment: pip install 'ordebug-plugin[swift]'")
+        return Finding("ms-swift", "note", "not in this environment: pip install -e '.[swift]' in the clone")
     if importlib.util.find_spec("msgspec") is None:
         return Finding("ms-swift", "broken", f"{installed}, but msgspec is missing: pip install msgspec")
     return Finding("ms-swift", "ok", installed)
@@ -117,7 +117,9 @@ def _accelerator() -> Finding:
 def _extra(package: str, what_for: str) -> Finding:
     installed = _version(package)
     if installed is None:
-        return Finding(package, "note", f"not in this environment; {what_for}: pip install 'ordebug-plugin[{package}]'")
+        return Finding(
+            package, "note", f"not in this environment; {what_for}: pip install -e '.[{package}]' in the clone"
+        )
     return Finding(package, "ok", installed)
 
 

@@ -8,19 +8,30 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ordebug_plugin.agents import BUILT_IN, Agent, ChatAgent, Endpoint, Sampling, make_agent
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, nonnegative, positive, print_json
+from ordebug_plugin.agents import BUILT_IN, Agent, make_agent
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    LOG,
+    RESULTS,
+    Subparsers,
+    add_system_option,
+    nonnegative,
+    positive,
+    print_json,
+    system_prompt,
+    whole,
+)
 from ordebug_plugin.commands.common import progress as progress_bar
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.errors import InputError, ServerError
-from ordebug_plugin.evaluate.run import RunConfig, RunResult, Unusable, run_evaluation, summary_record
+from ordebug_plugin.errors import InputError, ServerError, SolverError
+from ordebug_plugin.evaluate.records import load_episodes
+from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, Unusable, run_evaluation, summary_record
 from ordebug_plugin.evaluate.table import run_table
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import SYSTEM_PROMPT, Style
+from ordebug_plugin.prompt import Style
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
-
-NO_SYSTEM = "none"
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -46,10 +57,8 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
     more.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
-    more.add_argument("--retries", type=int, default=4, help="retries of a failed request (default 4)")
-    more.add_argument(
-        "--system", default=SYSTEM_PROMPT, metavar="TEXT", help=f"system prompt; '{NO_SYSTEM}' leaves it out"
-    )
+    more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     parser.add_argument(
@@ -87,43 +96,59 @@ def run(options: argparse.Namespace) -> int:
     recovered = 0
     with progress_bar(agent.name, len(problems)) as advance:
 
-        def on_episode(episode: Episode | Unusable) -> None:
+        def on_result(result: Episode | Unusable) -> None:
             nonlocal recovered
-            recovered += isinstance(episode, Episode) and episode.repair is not None
+            recovered += isinstance(result, Episode) and result.repair is not None
             advance(f"{recovered} recovered")
 
-        result = run_evaluation(config, agent, problems, options.out, on_episode)
+        result = run_evaluation(config, agent, problems, options.out, on_result)
     if options.json:
         print_json(summary_record(result.summary))
     else:
         RESULTS.print(run_table(f"{agent.name} on {benchmark.name}", result.summary))
+        if len(problems) == 1:
+            _print_turns(options.out)
     LOG.print(f"wrote {options.out}/config.yaml, episodes.jsonl and summary.json")
     return _exit_code(result, options.out)
 
 
+def _print_turns(out: Path) -> None:
+    """What was done, where there is a single problem: nobody wants statistics of one."""
+    (episode,) = load_episodes(out / EPISODES)
+    for number, turn in enumerate(episode.turns, 1):
+        step = turn.step
+        value = "" if step.objective is None else f", objective {step.objective:g}"
+        RESULTS.print(f"{number}. {step.action or 'no action'}: {step.note}{value}")
+
+
 def _exit_code(result: RunResult, out: Path) -> int:
-    lost = result.summary.outcomes.get("infra", 0)
+    n, lost = result.summary.n, len(result.lost)
     if lost:
         LOG.print(
-            f"{lost} of {result.summary.n} episodes were lost to the server or the solver and are in no figure but "
-            f"'infra': see 'error' in {out}/episodes.jsonl, mend the cause and run again"
+            f"{lost} of {n} episodes were lost to the server or the solver and are in no figure but 'infra', the first "
+            f"to {result.lost[0]}. Mend the cause, and run again with another --out"
         )
     if result.unusable:
         LOG.print(f"{len(result.unusable)} problems are unusable and were not judged: see {out}/unusable.jsonl")
-    if lost == result.summary.n:
-        raise ServerError("every episode was lost to infrastructure: there is no result")
+    if lost == n:
+        error = ServerError if any(text.startswith(ServerError.__name__) for text in result.lost) else SolverError
+        raise error("every episode was lost to infrastructure: there is no result")
     return FINDINGS if lost or result.unusable else DONE
 
 
 def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
     """The agent, and what to write about it into the configuration."""
     if options.agent:
+        if options.model:
+            raise InputError("--model goes with --base-url, not with a built-in --agent")
         agent = make_agent(options.agent, seed=options.seed, amount=options.amount)
         return agent, asdict(agent)  # type: ignore[call-overload]  # built-in agents are dataclasses
     if not options.model:
         raise InputError("--base-url needs --model: the name under which the server knows the model")
-    system = None if options.system == NO_SYSTEM else options.system
-    style = Style(labels=options.labels, history=not options.no_history, system=system)
+    # Imported here: the openai client takes a second to import, and --help should not.
+    from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling  # noqa: PLC0415
+
+    style = Style(labels=options.labels, history=not options.no_history, system=system_prompt(options))
     sampling = Sampling(options.temperature, options.max_tokens, options.seed)
     endpoint = Endpoint(
         options.base_url,

@@ -9,7 +9,6 @@ reason, never repaired and never dropped in silence.
 from __future__ import annotations
 
 import json
-import os
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,7 @@ from typing import Literal
 from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.files import write_text
 from ordebug_plugin.prompt import join_instruction, strip_labels
 
 Target = Literal["sharegpt", "messages"]
@@ -87,6 +87,8 @@ def convert_row(row: Mapping[str, object], *, system: str | None, keep_labels: b
         RowError: A column is missing or not text, the answer is empty or carries no action that can be executed,
             or the row has earlier turns, which a single turn cannot hold.
     """
+    if "conversations" in row or "messages" in row:
+        raise RowError("already a conversation: train on it as it is (dataset or_debug_sharegpt for ShareGPT rows)")
     instruction, state, output = (_text(row, name) for name in ("instruction", "input", "output"))
     if not (instruction.strip() or state.strip()):
         raise RowError("'instruction' and 'input' are both empty")
@@ -138,6 +140,8 @@ def convert_file(source: Path, target: Path, *, to: Target, system: str | None, 
             conversations.append(convert_row(row, system=system, keep_labels=keep_labels))
         except RowError as error:
             rejects.append(_Reject(number, str(error), row))
+    if not conversations:
+        raise InputError(f"{source}: not one of {len(rows)} rows can be converted; row 1: {rejects[0].reason}")
     render = _sharegpt if to == "sharegpt" else _messages
     _write(target, [render(conversation) for conversation in conversations])
     if rejects:
@@ -200,13 +204,6 @@ def _check_encodable(conversation: Conversation) -> None:
 def _write(path: Path, rows: Iterable[object]) -> None:
     """Writes one row a line, as JSONL or as one JSON list by the suffix; whole or not at all."""
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
-    text = "".join(f"{line}\n" for line in lines) if path.suffix == ".jsonl" else "[\n" + ",\n".join(lines) + "\n]\n"
-    partial = path.with_name(f"{path.name}.partial")
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        # A lone surrogate of a refused row or of metadata is written as the escape it was read from.
-        with partial.open("w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
-        os.replace(partial, path)
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    write_text(
+        path, "".join(f"{line}\n" for line in lines) if path.suffix == ".jsonl" else "[\n" + ",\n".join(lines) + "\n]\n"
+    )

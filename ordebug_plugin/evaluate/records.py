@@ -30,6 +30,7 @@ def dump_episode(episode: Episode) -> str:
         "outcome": episode.outcome,
         "error": episode.error,
         "n_rows": episode.n_rows,
+        "aliases": dict(episode.aliases),
         "truth": {
             "rows": episode.truth.rows,
             "variables": episode.truth.variables,
@@ -66,6 +67,7 @@ def _turn_out(turn: Turn) -> dict[str, Any]:
     return {
         "prompt": reply.prompt,
         "answer": reply.text,
+        "raw": None if reply.raw is None else {"content": reply.raw[0], "reasoning": reply.raw[1]},
         "action": None if step.action is None else _action_out(step.action),
         "well_formed": step.well_formed,
         "refused": step.refused,
@@ -121,6 +123,7 @@ def _episode_in(record: Mapping[str, Any]) -> Episode:
             fix=tuple(_action_in(action) for action in truth["fix"]),
         ),
         n_rows=record["n_rows"],
+        aliases=record["aliases"],
         sample=record["sample"],
         iis=_iis_in(record["iis"]),
         turns=tuple(_turn_in(turn) for turn in record["turns"]),
@@ -138,6 +141,7 @@ def _turn_in(record: Mapping[str, Any]) -> Turn:
         completion_tokens=record["completion_tokens"],
         seconds=record["agent_seconds"],
         truncated=record["truncated"],
+        raw=None if record["raw"] is None else (record["raw"]["content"], record["raw"]["reasoning"]),
     )
     step = Step(
         answer=record["answer"],

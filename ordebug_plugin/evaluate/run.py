@@ -1,37 +1,42 @@
 """A run: one agent on one benchmark, written to a folder.
 
-The folder holds ``config.yaml`` (everything that went in), ``episodes.jsonl`` (one line per episode, in benchmark
-order, appended as they finish) and ``summary.json`` (the figures, replaced atomically).
+The folder holds ``config.yaml`` (everything that went in), ``episodes.jsonl`` (one line per episode, appended as they
+end, and put into benchmark order when all have) and ``summary.json`` (the figures).
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import math
-import os
 import platform
+import queue
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import yaml
 
 from ordebug_plugin import __version__
 from ordebug_plugin.agents import Agent
+from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.errors import InputError, LicenseLimitError, OrdebugError, ProblemError
+from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
-from ordebug_plugin.evaluate.rollout import roll_out
+from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, gurobi_version
 from ordebug_plugin.statistics import Estimate
 
+T = TypeVar("T")
+
+_NAP = 0.2  # seconds
 CONFIG, EPISODES, SUMMARY, UNUSABLE = "config.yaml", "episodes.jsonl", "summary.json", "unusable.jsonl"
 
 
@@ -64,15 +69,22 @@ class Unusable:
 
     problem_id: str
     path: str
-    error: str
+    error: ProblemError | LicenseLimitError
 
 
 @dataclass(frozen=True)
 class RunResult:
-    """What came out of a run."""
+    """What came out of a run.
+
+    Attributes:
+        summary: The figures.
+        unusable: Problems that could not be judged.
+        lost: Why episodes were lost to infrastructure, one message each: the error's type, and its text.
+    """
 
     summary: Summary
     unusable: tuple[Unusable, ...]
+    lost: tuple[str, ...]
 
 
 def run_evaluation(
@@ -80,7 +92,7 @@ def run_evaluation(
     agent: Agent,
     problems: tuple[Problem, ...],
     out: Path,
-    on_episode: Callable[[Episode | Unusable], None] = lambda _: None,
+    on_result: Callable[[Episode | Unusable], None] = lambda _: None,
 ) -> RunResult:
     """Runs every episode and writes the run folder.
 
@@ -89,46 +101,75 @@ def run_evaluation(
         agent: The policy, shared by all threads.
         problems: What to run on, already limited.
         out: The folder; must not hold a run yet.
-        on_episode: Called after each episode, in benchmark order.
+        on_result: Called after each episode, as they end.
 
     Raises:
         InputError: `out` already holds a run.
         ProblemError: Not one problem is usable.
     """
     _prepare(out, config, problems)
-    episodes: list[Episode] = []
-    unusable: list[Unusable] = []
-    last: OrdebugError | None = None
-    with (out / EPISODES).open("w", encoding="utf-8") as lines, _judges(config) as judge_of_this_thread:
+    results: dict[int, Episode | Unusable] = {}
+    stop = threading.Event()
+    try:
+        with (out / EPISODES).open("w", encoding="utf-8", errors="backslashreplace") as lines, _judges(config) as judge:
 
-        def run_one(problem: Problem) -> Episode | tuple[Unusable, OrdebugError]:
+            def run_one(problem: Problem) -> Episode | Unusable:
+                try:
+                    return play(RepairEnv(judge(), problem, config.max_steps), agent, stopped=stop.is_set)
+                except (ProblemError, LicenseLimitError) as error:
+                    return Unusable(problem.id, str(problem.path), error)
+
+            pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="episode")
             try:
-                return roll_out(judge_of_this_thread(), agent, problem, max_turns=config.max_steps)
-            except (ProblemError, LicenseLimitError) as error:
-                return Unusable(problem.id, str(problem.path), str(error)), error
+                running = {pool.submit(run_one, problem): number for number, problem in enumerate(problems)}
+                for future in _as_done(running):
+                    result = results[running[future]] = future.result()
+                    if isinstance(result, Episode):
+                        lines.write(dump_episode(result) + "\n")
+                        lines.flush()
+                    on_result(result)
+            except BaseException:
+                stop.set()  # episodes under way end before their next turn
+                pool.shutdown(wait=False, cancel_futures=True)
+                raise
+            pool.shutdown()
+    finally:
+        if not any(isinstance(result, Episode) for result in results.values()):
+            (out / EPISODES).unlink()  # an empty run must not be in the way of the next try
+    return _finish(out, [results[number] for number in range(len(problems))], config.max_steps)
 
-        pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="episode")
-        try:
-            for result in pool.map(run_one, problems):
-                if isinstance(result, Episode):
-                    episodes.append(result)
-                    lines.write(dump_episode(result) + "\n")
-                    lines.flush()
-                    on_episode(result)
-                else:
-                    unusable.append(result[0])
-                    last = result[1]
-                    on_episode(result[0])
-        finally:
-            pool.shutdown(wait=True, cancel_futures=True)
+
+def _as_done(futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
+    """The futures in the order in which they end.
+
+    Waits in short naps: Gurobi leaves the handler of SIGINT in a state in which it does not end a wait, so that Ctrl-C
+    would be heard only when the next episode has ended.
+    """
+    done: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
+    left = 0
+    for future in futures:
+        future.add_done_callback(done.put)
+        left += 1
+    while left:
+        with contextlib.suppress(queue.Empty):
+            yield done.get(timeout=_NAP)
+            left -= 1
+
+
+def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) -> RunResult:
+    """Writes what can only be written at the end; episodes go into benchmark order, whatever order they ended in."""
+    episodes = [result for result in results if isinstance(result, Episode)]
+    unusable = [result for result in results if isinstance(result, Unusable)]
     if unusable:
-        text = "".join(json.dumps(asdict(entry), ensure_ascii=False) + "\n" for entry in unusable)
-        _replace_text(out / UNUSABLE, text)
-    if last is not None and not episodes:
-        raise last
-    summary = summarize(episodes, config.max_steps)
-    _replace_text(out / SUMMARY, json.dumps(summary_record(summary), indent=2, ensure_ascii=False) + "\n")
-    return RunResult(summary, tuple(unusable))
+        records = [{"problem_id": one.problem_id, "path": one.path, "error": str(one.error)} for one in unusable]
+        write_text(out / UNUSABLE, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
+    if not episodes:
+        raise unusable[0].error
+    write_text(out / EPISODES, "".join(dump_episode(episode) + "\n" for episode in episodes))
+    summary = summarize(episodes, max_steps)
+    write_text(out / SUMMARY, json.dumps(summary_record(summary), indent=2, ensure_ascii=False) + "\n")
+    errors = tuple(episode.error for episode in episodes if episode.error is not None)
+    return RunResult(summary, tuple(unusable), errors)
 
 
 def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
@@ -144,6 +185,13 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
     if not isinstance(config, dict):
         raise InputError(f"{folder / CONFIG} is not the configuration of a run")
     return config, tuple(load_episodes(folder / EPISODES))
+
+
+def missing_episodes(folder: Path, config: Mapping[str, Any], episodes: Sequence[Episode]) -> int:
+    """How many problems of a run have neither an episode nor an entry among the unusable: it was interrupted."""
+    unusable = folder / UNUSABLE
+    apart = len(unusable.read_text(encoding="utf-8").splitlines()) if unusable.exists() else 0
+    return int(config["problems"]) - len(episodes) - apart
 
 
 def summary_record(summary: Summary) -> dict[str, Any]:
@@ -169,10 +217,7 @@ def _estimate_record(estimate: Estimate) -> dict[str, Any]:
 def _prepare(out: Path, config: RunConfig, problems: tuple[Problem, ...]) -> None:
     if (out / EPISODES).exists():
         raise InputError(f"{out} already holds a run: give another --out, or remove it first")
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise InputError(f"{out} cannot be made a run folder: {error}") from error
+    make_folder(out)
     hashes = "".join(problem.content_hash for problem in problems)
     record = {
         **asdict(config),
@@ -185,12 +230,15 @@ def _prepare(out: Path, config: RunConfig, problems: tuple[Problem, ...]) -> Non
             "python": platform.python_version(),
         },
     }
-    _replace_text(out / CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
+    write_text(out / CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
 
-@contextmanager
+@contextlib.contextmanager
 def _judges(config: RunConfig) -> Iterator[Callable[[], Judge]]:
-    """One judge per thread, made when first asked for; all closed at the end."""
+    """One judge per thread, made when first asked for; closed at the end of a run that was not interrupted.
+
+    After an interrupt a thread may still be inside Gurobi: its environment must not be taken away under it.
+    """
     local = threading.local()
     made: list[Judge] = []
 
@@ -201,15 +249,6 @@ def _judges(config: RunConfig) -> Iterator[Callable[[], Judge]]:
             made.append(local.judge)
         return local.judge  # type: ignore[no-any-return]  # threading.local is untyped
 
-    try:
-        yield judge_of_this_thread
-    finally:
-        for judge in made:
-            judge.close()
-
-
-def _replace_text(path: Path, text: str) -> None:
-    """Writes a file so that a reader, or a crash, sees the old one or the new one, whole."""
-    temporary = path.with_name(path.name + ".part")
-    temporary.write_text(text, encoding="utf-8")
-    os.replace(temporary, path)
+    yield judge_of_this_thread
+    for judge in made:
+        judge.close()

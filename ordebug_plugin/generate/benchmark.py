@@ -19,6 +19,7 @@ from pathlib import Path
 
 from ordebug_plugin.edits import NO_EDITS, apply_action
 from ordebug_plugin.errors import InputError, ProblemError
+from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.production import FAULTS, Fault, draw_plan
 from ordebug_plugin.problem import INDEX_NAME, load_problem
@@ -96,7 +97,7 @@ def make_benchmark(
         raise InputError(f"the number of problems must be at least 1, not {n}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not empty: name a new folder, or delete it first")
-    (out / "models").mkdir(parents=True)
+    make_folder(out / "models")
     taken = set(exclude)
     records = []
     redrawn = 0
@@ -106,12 +107,12 @@ def make_benchmark(
             redrawn += attempts - 1
             taken.add(draft.structure_hash)
             record = _record(f"p{index:05d}", draft, proof)
-            (out / str(record["model_file"])).write_text(draft.broken.to_mps(), encoding="utf-8")
+            write_text(out / str(record["model_file"]), draft.broken.to_mps())
             records.append(record)
             if on_progress is not None:
                 on_progress(index + 1)
     dataset = {"dataset_name": out.name, "seed": seed, "num_problems": n, "problems": records}
-    (out / INDEX_NAME).write_text(json.dumps(dataset, indent=1) + "\n", encoding="utf-8")
+    write_text(out / INDEX_NAME, json.dumps(dataset, indent=1) + "\n")
     return BenchmarkReport(out, n, redrawn, Counter(str(record["error_type"]) for record in records))
 
 
@@ -126,8 +127,12 @@ def structure_hashes(path: Path) -> frozenset[str]:
     try:
         index = json.loads((path / INDEX_NAME).read_text(encoding="utf-8"))
         return frozenset(record["structure_hash"] for record in index["problems"])
-    except (OSError, ValueError, TypeError, KeyError) as error:
-        raise ProblemError(f"{path} is no folder made by the generator: {error!r}") from error
+    except OSError as error:
+        raise ProblemError(f"{path / INDEX_NAME} cannot be read: {error.strerror}") from error
+    except (ValueError, TypeError, KeyError) as error:
+        raise ProblemError(
+            f"{path} was not made by `ordebug bench make`: its problems have no structure_hash"
+        ) from error
 
 
 def _draw_proven(judge: Judge, seed: str, taken: Set[str], scratch: Path) -> tuple[_Draft, _Proof, int]:

@@ -22,6 +22,7 @@ from pathlib import Path
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.files import write_text
 from ordebug_plugin.problem import Benchmark, Problem
 from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_state
 from ordebug_plugin.solver import Judge
@@ -135,9 +136,8 @@ def make_demonstrations(
     if not data:
         raise InputError(f"no problem of {benchmark.name} gave a demonstration: no random repair recovers one")
     metadata = {"dataset": benchmark.name, "agent": "solver-verified", "seed": seed, "total_problems": solved}
-    out.parent.mkdir(parents=True, exist_ok=True)
     text = json.dumps({"metadata": metadata, "data": data}, indent=1, ensure_ascii=False)
-    out.write_text(text + "\n", encoding="utf-8")
+    write_text(out, text + "\n")
     return DemonstrationReport(out, len(data), solved, later, discarded, dict(kinds.most_common()))
 
 

@@ -1,0 +1,37 @@
+"""Writing files so that a reader, or a crash, sees the old one or the new one, whole."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from ordebug_plugin.errors import InputError
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replaces a file, making its folder where there is none.
+
+    A lone surrogate, which UTF-8 cannot hold, is written as the JSON escape it was read from.
+
+    Raises:
+        InputError: The file cannot be written; names it.
+    """
+    partial = path.with_name(f"{path.name}.part")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8", errors="backslashreplace", newline="\n")
+        os.replace(partial, path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def make_folder(path: Path) -> None:
+    """Makes a folder where there is none.
+
+    Raises:
+        InputError: It cannot be made; names it.
+    """
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path} cannot be made a folder: {error.strerror}") from error

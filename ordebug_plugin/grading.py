@@ -1,0 +1,168 @@
+"""Answers to components of a reward: one answer, or a batch of them as a trainer sends it.
+
+Total: whatever a batch holds, it gets as many grades as it has answers, and an infrastructure failure is a grade of its
+own kind (None), to be filled in neutrally (`neutral`), counted and logged, never a low reward.
+"""
+
+from __future__ import annotations
+
+import logging
+import math
+import threading
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass, replace
+
+from ordebug_plugin.edits import Edits, deviation, has_lost_side
+from ordebug_plugin.env import Observation, Outcome, RepairEnv
+from ordebug_plugin.episode import Episode, Reply
+from ordebug_plugin.errors import OrdebugError, SolverError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import render_answer
+from ordebug_plugin.reward import Components, Evidence, components
+from ordebug_plugin.rollout import play
+from ordebug_plugin.solver import Judge
+
+logger = logging.getLogger(__name__)
+
+# Answers far beyond any answer format are cut before they are parsed; the action of an answer stands at its end.
+MAX_ANSWER = 200_000
+REWARD_WORK_LIMIT = 10.0
+REWARD_PATIENCE = 120.0
+_GRADES_KEPT = 8192
+
+
+@dataclass(frozen=True)
+class Task:
+    """What an answer answers.
+
+    Attributes:
+        problem: The infeasible model.
+        history: Answers given before it, which lead to the state that the prompt shows.
+    """
+
+    problem: Problem
+    history: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Grade:
+    """A graded trajectory."""
+
+    episode: Episode
+    components: Components
+
+
+class Replay:
+    """An agent that gives recorded answers."""
+
+    name = "replay"
+
+    def __init__(self, answers: Sequence[str]) -> None:
+        self._answers = tuple(answers)
+
+    def act(self, env: RepairEnv, observation: Observation) -> Reply:
+        """Gives the answer of this turn."""
+        return Reply(self._answers[observation.turn])
+
+
+class Grader:
+    """Grades answers with one judge per thread, and remembers its grades: groups repeat themselves.
+
+    Args:
+        work_limit: Gurobi work units per call.
+        patience: Seconds per Gurobi call, after which the answer counts as not judged.
+    """
+
+    def __init__(self, work_limit: float = REWARD_WORK_LIMIT, patience: float = REWARD_PATIENCE) -> None:
+        self._work_limit, self._patience = work_limit, patience
+        self._local = threading.local()
+        self._lock = threading.Lock()
+        self._grades: dict[Hashable, Grade] = {}
+
+    def grade(self, task: Task, answers: Sequence[str]) -> Grade:
+        """Grades a whole trajectory: the answers after ``task.history``, as one episode that ends with them.
+
+        Raises:
+            ProblemError: The model cannot be used.
+            SolverError: Gurobi failed.
+        """
+        answers = tuple(answer[-MAX_ANSWER:] for answer in answers)
+        key = (task.problem.content_hash, task.problem.truth, task.history, answers)
+        with self._lock:
+            known = self._grades.get(key)
+        if known is None:
+            known = self._grade(task, answers)
+            with self._lock:
+                if len(self._grades) >= _GRADES_KEPT:
+                    self._grades.clear()
+                self._grades[key] = known
+        return known
+
+    def grade_batch(self, tasks: Sequence[Task | OrdebugError], answers: Sequence[Sequence[str]]) -> list[Grade | None]:
+        """Grades a batch; None where the task is an error, or the solver failed. Raises nothing."""
+        grades: list[Grade | None] = []
+        for task, given in zip(tasks, answers, strict=True):
+            try:
+                if isinstance(task, OrdebugError):
+                    raise task
+                grades.append(self.grade(task, given))
+            except OrdebugError as error:
+                logger.warning("reward: an answer could not be judged and is neutral: %s", error)
+                grades.append(None)
+        return grades
+
+    def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
+        script = (*task.history, *answers)
+        env = RepairEnv(self._judge(), task.problem, max_turns=max(1, len(script)))
+        episode = play(env, Replay(script))
+        if episode.outcome is None:
+            raise SolverError(episode.error or "the episode was lost")
+        own = replace(episode, turns=episode.turns[len(task.history) :])
+        return Grade(own, components(own, _evidence(env, recovered=episode.outcome is Outcome.RECOVERED)))
+
+    def _judge(self) -> Judge:
+        if not hasattr(self._local, "judge"):
+            self._local.judge = Judge(work_limit=self._work_limit, patience=self._patience)
+        return self._local.judge  # type: ignore[no-any-return]  # threading.local is untyped
+
+
+def _evidence(env: RepairEnv, *, recovered: bool) -> Evidence:
+    """What the cheapest repair is, how much of it is still to be done, and how far the model is from the true one."""
+    shape, true_end = env.judge.shape(env.problem), _true_end(env)
+    if true_end is None:
+        apart, turns_needed = math.inf if has_lost_side(shape, env.edits) else 0.0, 1
+    else:
+        apart, turns_needed = deviation(shape, env.edits, true_end[0]), true_end[1]
+    unknown = Evidence(None, None, frozenset(), apart, turns_needed)
+    cheapest = env.judge.relaxation(env.problem)
+    left = None if recovered else env.judge.relaxation(env.problem, env.edits)
+    if cheapest is None:
+        return unknown
+    elements = [("row", name) for name, _ in cheapest.rows] + [("variable", name) for name, _ in cheapest.variables]
+    remaining = 0.0 if recovered else None if left is None else left.cost
+    return Evidence(cheapest.cost, remaining, frozenset(elements), apart, turns_needed)
+
+
+def _true_end(env: RepairEnv) -> tuple[Edits, int] | None:
+    """Where the known fix ends, and after how many turns: some recover before their last action."""
+    fix = env.problem.truth.fix
+    if not fix:
+        return None
+    other = RepairEnv(env.judge, env.problem, len(fix))
+    episode = play(other, Replay([render_answer("The fault is known.", action) for action in fix]))
+    return other.edits, len(episode.turns)
+
+
+def neutral(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float]:
+    """Fills in the mean of the group's scorable members, 0 where it has none: either way no advantage comes of it.
+
+    Args:
+        values: One per answer; None where infrastructure failed.
+        groups: The prompt of each answer.
+    """
+    known: dict[Hashable, list[float]] = {}
+    for value, group in zip(values, groups, strict=True):
+        if value is not None:
+            known.setdefault(group, []).append(value)
+    means = {group: sum(members) / len(members) for group, members in known.items()}
+    return [means.get(group, 0.0) if value is None else value for value, group in zip(values, groups, strict=True)]

@@ -1,0 +1,107 @@
+"""Rewards as trainers call them: ``f(completions, **columns) -> list[float]``, the convention of TRL and ms-swift.
+
+Plain picklable callables, total and deterministic: as many floats as completions, whatever they hold. A completion that
+could not be judged (infrastructure) gets the mean of its prompt group and is counted in `FAILURES`.
+
+>>> REWARDS["ordebug"](["no action at all"], task=["no task at all"])
+[0.0]
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+from ordebug_plugin.errors import OrdebugError, ProblemError
+from ordebug_plugin.grading import Grade, Grader, Task, neutral
+from ordebug_plugin.reward import COMPONENTS, PRESETS, composite
+from ordebug_plugin.tasks import COLUMN, load_task
+
+logger = logging.getLogger(__name__)
+
+# How many completions could not be judged, by reward function, since the process began.
+FAILURES: Counter[str] = Counter()
+
+
+@dataclass(frozen=True)
+class RewardFunction:
+    """One reward.
+
+    Attributes:
+        name: A component (``ordebug_repair``) or a composite (``ordebug``).
+    """
+
+    name: str
+
+    @property
+    def __name__(self) -> str:
+        """The name under which trainers log it."""
+        return self.name
+
+    def __call__(self, completions: Sequence[Any], **columns: Any) -> list[float]:
+        """Rewards of a batch.
+
+        Args:
+            completions: Answers; text, or chat messages of which the assistant's are the answers.
+            **columns: Dataset columns, each a list as long: ``task`` (`tasks.dump_task`), and ``prompt_id`` where the
+                trainer numbers its groups.
+        """
+        tasks = _tasks(columns.get(COLUMN), len(completions))
+        grades = _grader().grade_batch(tasks, [_answers(completion) for completion in completions])
+        lost = sum(grade is None for grade in grades)
+        if lost:
+            FAILURES[self.name] += lost
+            logger.warning("%s: %d of %d completions could not be judged", self.name, lost, len(completions))
+        return neutral([None if grade is None else self.value(grade) for grade in grades], _groups(columns, tasks))
+
+    def value(self, grade: Grade) -> float:
+        """This reward of a graded answer."""
+        if self.name in PRESETS:
+            return composite(grade.components, PRESETS[self.name])
+        return float(getattr(grade.components, self.name.removeprefix("ordebug_")))
+
+
+REWARDS: Mapping[str, RewardFunction] = {
+    name: RewardFunction(name) for name in (*(f"ordebug_{component}" for component in COMPONENTS), *PRESETS)
+}
+
+
+@lru_cache(maxsize=1)
+def _grader() -> Grader:
+    """One grader per process, shared by all reward functions: a completion is judged once for all of them."""
+    return Grader()
+
+
+def _tasks(column: Any, n: int) -> list[Task | OrdebugError]:
+    if not isinstance(column, Sequence) or isinstance(column, str) or len(column) != n:
+        missing = ProblemError(f"the dataset has no column {COLUMN!r}: write it with `ordebug data grpo`")
+        return [missing] * n
+    tasks: list[Task | OrdebugError] = []
+    for entry in column:
+        try:
+            tasks.append(load_task(str(entry)))
+        except OrdebugError as error:
+            tasks.append(error)
+    return tasks
+
+
+def _answers(completion: Any) -> list[str]:
+    """The assistant's texts of a completion; what is neither text nor messages counts as an empty answer."""
+    if isinstance(completion, str):
+        return [completion]
+    if isinstance(completion, Sequence):
+        messages = [message for message in completion if isinstance(message, Mapping)]
+        return [str(message.get("content") or "") for message in messages if message.get("role") == "assistant"] or [""]
+    return [""]
+
+
+def _groups(columns: Mapping[str, Any], tasks: Sequence[Task | OrdebugError]) -> list[Hashable]:
+    """The prompt of each completion: as the trainer numbers it, else the task."""
+    ids = columns.get("prompt_id")
+    if isinstance(ids, Sequence) and not isinstance(ids, str) and len(ids) == len(tasks):
+        return [str(value) for value in ids]
+    return [("error", str(task)) if isinstance(task, OrdebugError) else task for task in tasks]

@@ -1,0 +1,103 @@
+"""One agent on one problem: the episode, and the solver's audit of its repair."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import replace
+
+from ordebug_plugin.agents import Agent
+from ordebug_plugin.edits import NO_EDITS, apply_all
+from ordebug_plugin.env import Observation, Outcome, RepairEnv
+from ordebug_plugin.episode import Episode, Repair, Turn
+from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import Style, render_state
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import Audit
+
+
+def roll_out(judge: Judge, agent: Agent, problem: Problem, *, max_turns: int, sample: int = 0) -> Episode:
+    """Runs one episode from its start to its end; see `play`."""
+    return play(RepairEnv(judge, problem, max_turns), agent, sample=sample)
+
+
+def play(env: RepairEnv, agent: Agent, *, sample: int = 0, stopped: Callable[[], bool] = lambda: False) -> Episode:
+    """Resets an environment and runs its episode. A failing server or solver is recorded in it, not raised.
+
+    Args:
+        env: The environment.
+        agent: The policy.
+        sample: Number of the repetition.
+        stopped: Asked before every turn; once it says yes, the episode is given up.
+
+    Raises:
+        ProblemError: The problem cannot be used at all: unreadable, or not infeasible.
+        LicenseLimitError: The model as loaded is larger than the licence allows.
+        StoppedError: `stopped` said so.
+    """
+    turns: list[Turn] = []
+    try:
+        start = env.reset()
+    except LicenseLimitError:
+        raise
+    except SolverError as failure:
+        return _episode(env, sample, None, (), failure)
+    observation, outcome = start, None
+    try:
+        while outcome is None:
+            if stopped():
+                raise StoppedError("stopped before the episode's end")
+            reply = agent.act(env, observation)
+            began = time.perf_counter()
+            transition = env.step(reply.text)
+            prompt = render_state(observation, Style()) if reply.prompt is None else reply.prompt
+            turns.append(Turn(replace(reply, prompt=prompt), transition.step, time.perf_counter() - began))
+            observation, outcome = transition.observation, transition.outcome
+        repair = audit(env) if outcome is Outcome.RECOVERED else None
+    except (ServerError, SolverError) as failure:
+        return _episode(env, sample, start, tuple(turns), failure)
+    return replace(_episode(env, sample, start, tuple(turns), None), outcome=outcome, repair=repair)
+
+
+def _episode(
+    env: RepairEnv, sample: int, start: Observation | None, turns: tuple[Turn, ...], failure: OrdebugError | None
+) -> Episode:
+    """An episode without its end; `start` is None where the solver failed before there was one."""
+    problem = env.problem
+    shape = None if start is None else env.judge.shape(problem)
+    return Episode(
+        problem_id=problem.id,
+        problem_hash=problem.content_hash,
+        error_type=problem.error_type,
+        difficulty=problem.difficulty,
+        truth=problem.truth,
+        n_rows=0 if shape is None else len(shape.rows),
+        aliases={} if shape is None else dict(shape.aliases),
+        sample=sample,
+        iis=None if start is None else start.iis,
+        turns=turns,
+        outcome=None,
+        error=None if failure is None else f"{type(failure).__name__}: {failure}",
+    )
+
+
+def audit(env: RepairEnv) -> Repair:
+    """The solver's facts about a recovered model.
+
+    A row that was brought back to what it was before the fault is enforced as it was, whether it can bind or not.
+
+    Raises:
+        SolverError: Gurobi failed.
+    """
+    judge, problem, edits = env.judge, env.problem, env.edits
+    relaxation = judge.relaxation(problem)
+    facts = judge.audit(problem, edits)
+    true = apply_all(judge.shape(problem), problem.truth.fix) or NO_EDITS
+    undone = {row for row, interval in edits.rows if not interval.is_free} & set(edits.rows_as_in(true))
+    lost = tuple(row for row in facts.lost_rows if row not in undone)
+    return Repair(
+        objective=judge.solve(problem, edits).objective,
+        needed=None if relaxation is None else relaxation.cost,
+        audit=Audit(facts.granted, lost),
+    )

@@ -1,0 +1,105 @@
+"""Tasks as columns of a dataset: what a reward needs to judge an answer, in one JSON string per row.
+
+A string, because the trainers' datasets give every column one type, and problems differ in what is known about them.
+The model travels by path and content hash, or inline as text; either way the hash decides whether it is the one meant.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import tempfile
+import threading
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from ordebug_plugin.actions import parse_action
+from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.grading import Task
+from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, load_problem
+from ordebug_plugin.truth import Truth
+
+COLUMN = "task"
+
+
+def dump_task(task: Task, *, inline: bool = False) -> str:
+    """Writes a task as one JSON string.
+
+    Args:
+        task: The problem and the answers before the one to judge.
+        inline: Put the model file's text in, instead of its absolute path.
+
+    Raises:
+        ProblemError: The model file cannot be read as text.
+    """
+    problem, truth = task.problem, task.problem.truth
+    record: dict[str, Any] = {
+        "id": problem.id,
+        "hash": problem.content_hash,
+        "error_type": problem.error_type,
+        "truth": {
+            "rows": truth.rows,
+            "variables": truth.variables,
+            "objective": truth.objective,
+            "added_rows": truth.added_rows,
+            "fix": [str(action) for action in truth.fix],
+        },
+        "history": task.history,
+    }
+    if inline:
+        try:
+            record |= {"name": problem.path.name, "model": problem.path.read_text(encoding="utf-8")}
+        except (OSError, UnicodeDecodeError) as error:
+            raise ProblemError(f"model file {problem.path} cannot be put into a dataset: {error}") from error
+    else:
+        record["path"] = str(problem.path.resolve())
+    return json.dumps(record, ensure_ascii=False)
+
+
+@lru_cache(maxsize=4096)
+def load_task(text: str) -> Task:
+    """Reads a task.
+
+    Raises:
+        ProblemError: The text is no task, the model file is missing, or it is not the one the task was written for.
+    """
+    try:
+        record = json.loads(text)
+        truth = record["truth"]
+        path = Path(record["path"]) if "path" in record else _materialize(record["name"], record["model"])
+        known = Truth(
+            rows=tuple(truth["rows"]),
+            variables=tuple(truth["variables"]),
+            objective=truth["objective"],
+            added_rows=tuple(truth["added_rows"]),
+            fix=tuple(parse_action(action) for action in truth["fix"]),
+        )
+        problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
+        history = tuple(record["history"])
+    except (ValueError, KeyError, TypeError, ActionError) as error:
+        raise ProblemError(
+            f"the dataset column {COLUMN!r} holds no task ({error!r}): write it with `ordebug data grpo`"
+        ) from error
+    if load_problem(path).content_hash != content_hash:
+        raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
+    return Task(Problem(problem_id, path, content_hash, error_type, truth=known), history)
+
+
+def _materialize(name: str, text: str) -> Path:
+    """Writes an inline model below the temporary folder, named by its content: Gurobi reads files."""
+    suffix = next((suffix for suffix in MODEL_SUFFIXES if name.endswith(suffix)), None)
+    if suffix is None or suffix.endswith(".gz"):
+        raise ProblemError(f"an inline model must be text, .mps or .lp, not {name!r}")
+    path = Path(_private_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
+    if not path.exists():
+        partial = path.with_name(f"{path.name}.{threading.get_ident()}")
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    return path
+
+
+@lru_cache(maxsize=1)
+def _private_folder() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process alone, gone with it."""
+    return tempfile.TemporaryDirectory(prefix="ordebug-models-")

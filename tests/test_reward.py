@@ -1,0 +1,257 @@
+import json
+import math
+import pickle
+import threading
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from ordebug_plugin.actions import parse_action
+from ordebug_plugin.cli import main
+from ordebug_plugin.errors import ProblemError
+from ordebug_plugin.exploits import EXPLOITS, check_problem, honest_reward
+from ordebug_plugin.grading import Grader, Task, neutral
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.reward import COMPONENTS, PRESETS, Weights
+from ordebug_plugin.reward_functions import FAILURES, REWARDS
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.tasks import dump_task, load_task
+from ordebug_plugin.truth import Truth
+from tests.toys import CONFLICT, FEASIBLE, answer, write_problem
+
+# The fault raised `low` from 1 to 5.
+TRUTH = Truth(rows=("low",), objective=1.0, fix=(parse_action("UPDATE_RHS(low, 1)"),))
+HONEST = answer("UPDATE_RHS(low, 1)")
+
+
+@pytest.fixture(scope="module")
+def problem(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return write_problem(tmp_path_factory.mktemp("reward") / "conflict.lp", CONFLICT, TRUTH)
+
+
+@pytest.fixture(scope="module")
+def task(problem: Problem) -> str:
+    return dump_task(Task(problem))
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge() as judge:
+        yield judge
+
+
+def rewards(name: str, task: str, *answers: str) -> list[float]:
+    return REWARDS[name](list(answers), task=[task] * len(answers))
+
+
+def test_undoing_the_fault_scores_1_under_every_reward(task: str) -> None:
+    assert {name: rewards(name, task, HONEST) for name in REWARDS} == {name: [1.0] for name in REWARDS}
+
+
+def test_without_truth_the_cheapest_repair_scores_1(problem: Problem) -> None:
+    unknown = dump_task(Task(replace(problem, truth=Truth())))
+    for action in ("RELAX_CONSTRAINT(high, 3)", "RELAX_CONSTRAINT(low, 3)"):
+        for name in REWARDS:
+            assert rewards(name, unknown, answer(action)) == [pytest.approx(1.0)]
+
+
+def test_answers_of_different_quality_are_told_apart(task: str) -> None:
+    """What groups need: a gradient from nothing, over half a repair, to the true one."""
+    ladder = [
+        answer("GET_IIS()"),
+        answer("RELAX_CONSTRAINT(high, 1)"),
+        answer("RELAX_CONSTRAINT(high, 1.5)"),
+        answer("DROP_CONSTRAINT(high)"),
+        answer("DROP_CONSTRAINT(low)"),
+        answer("UPDATE_RHS(low, 1.5)"),
+        HONEST,
+    ]
+    for name in PRESETS:
+        values = rewards(name, task, *ladder)
+        assert values == sorted(values)
+        assert len(set(values)) == len(values)
+        assert values[0] == 0.0
+        assert values[-1] == 1.0
+
+
+def test_no_failure_beats_a_recovery(task: str) -> None:
+    almost, recovered = rewards(
+        "ordebug_repair", task, answer("RELAX_CONSTRAINT(low, 2.99)"), answer("DROP_CONSTRAINT(high)")
+    )
+    assert almost < 0.25
+    assert recovered >= 0.5
+
+
+def test_poor_format_costs_the_same_action_half(task: str) -> None:
+    for text in ("Action: UPDATE_RHS(low, 1)", "<think>\n\n</think>\n\nAction: UPDATE_RHS(low, 1)"):
+        assert rewards("ordebug", task, text) == [0.5]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.one_of(st.text(), st.sampled_from([HONEST, "", "<think>", answer("RELAX_CONSTRAINT(low, nan)")]))))
+def test_rewards_are_total_and_bounded(task: str, texts: list[str]) -> None:
+    for function in REWARDS.values():
+        values = function(texts, task=[task] * len(texts))
+        assert len(values) == len(texts)
+        assert all(0.0 <= value <= 1.0 for value in values)
+
+
+@pytest.mark.parametrize(
+    "completion",
+    ["", "x" * 1_000_000, answer("RELAX_CONSTRAINT(low, nan)"), "\ud800", None, 7, [], [{"role": "user"}], {"a": 1}],
+    ids=lambda value: repr(value)[:20],
+)
+def test_odd_completions_score_0_and_raise_nothing(task: str, completion: object) -> None:
+    for function in REWARDS.values():
+        assert function([completion], task=[task]) == [0.0]
+
+
+def test_a_megabyte_before_the_action_does_not_hide_it(task: str) -> None:
+    text = "<think>\n" + "y" * 1_000_000 + "\n</think>\n\nAction: UPDATE_RHS(low, 1)"
+    assert rewards("ordebug_preservation", task, text) == [1.0]
+
+
+def test_chat_messages_are_one_trajectory(task: str) -> None:
+    turns = [answer("RELAX_CONSTRAINT(low, 1)"), HONEST]
+    messages = [
+        {"role": role, "content": text} for text in turns for role, text in (("user", "state"), ("assistant", text))
+    ]
+    (value,) = REWARDS["ordebug_efficiency"]([messages], task=[task])
+    assert value == 0.5
+
+
+def test_history_leads_to_the_state_that_the_answer_meets(problem: Problem) -> None:
+    later = dump_task(Task(problem, history=(answer("RELAX_CONSTRAINT(low, 1)"),)))
+    assert rewards("ordebug_repair", later, HONEST) == [1.0]
+    short = answer("RELAX_CONSTRAINT(low, 2.5)")
+    assert rewards("ordebug_preservation", later, short) > rewards(
+        "ordebug_preservation", dump_task(Task(problem)), short
+    )
+
+
+def test_identical_answers_score_identically_to_the_bit_in_any_thread(task: str) -> None:
+    texts = [answer(f"RELAX_CONSTRAINT(high, {amount})") for amount in (0.1, 2.7, 3.3, 7.7)] * 8
+    results: list[list[float]] = []
+
+    def work() -> None:
+        with_own = Grader()
+        grades = with_own.grade_batch([load_task(task)] * len(texts), [[text] for text in texts])
+        results.append([REWARDS["ordebug"].value(grade) for grade in grades if grade is not None])
+
+    threads = [threading.Thread(target=work) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(results) == 4
+    assert all(result == results[0] and len(result) == len(texts) for result in results)
+    assert rewards("ordebug", task, *texts) == results[0]
+
+
+def test_reward_functions_are_picklable_and_named() -> None:
+    for name, function in REWARDS.items():
+        assert pickle.loads(pickle.dumps(function)) == function
+        assert function.__name__ == name
+
+
+class TestInfrastructure:
+    def test_a_failure_gets_the_mean_of_its_group(self, task: str, problem: Problem) -> None:
+        gone = json.loads(task) | {"path": "/nonexistent/model.lp"}
+        tasks = [task, json.dumps(gone), task, json.dumps(gone)]
+        texts = [HONEST, HONEST, answer("GET_IIS()"), HONEST]
+        before = FAILURES["ordebug"]
+        values = REWARDS["ordebug"](texts, task=tasks, prompt_id=["p", "p", "p", "q"])
+        assert values == [1.0, 0.5, 0.0, 0.0]
+        assert FAILURES["ordebug"] - before == 2
+
+    def test_a_failing_solver_is_neutral(
+        self, task: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        licence = tmp_path / "gurobi.lic"
+        licence.write_text("TOKENSERVER=127.0.0.1\nPORT=1\n")
+        monkeypatch.setenv("GRB_LICENSE_FILE", str(licence))
+        assert Grader().grade_batch([load_task(task)] * 2, [[HONEST], [""]]) == [None, None]
+        assert "could not be judged" in caplog.text
+
+    def test_a_solver_that_does_not_return_is_neutral(self, tmp_path: Path) -> None:
+        from tests.test_solver import market_split  # noqa: PLC0415
+
+        text = market_split().replace("End", "") + "End"
+        hard = write_problem(tmp_path / "hard.lp", text)
+        assert Grader(patience=0.05).grade_batch([Task(hard)], [[HONEST]]) == [None]
+
+    def test_a_dataset_without_the_column_is_neutral_and_said(self, caplog: pytest.LogCaptureFixture) -> None:
+        assert REWARDS["ordebug"]([HONEST, HONEST]) == [0.0, 0.0]
+        assert "ordebug data grpo" in caplog.text
+
+    def test_neutral_fills_in_means(self) -> None:
+        assert neutral([1.0, None, 0.0, None], ["a", "a", "a", "b"]) == [1.0, 0.5, 0.0, 0.0]
+
+
+class TestTasks:
+    @pytest.mark.parametrize("inline", [False, True])
+    def test_a_task_survives_the_dataset(self, problem: Problem, inline: bool) -> None:
+        task = Task(problem, history=(HONEST,))
+        loaded = load_task(dump_task(task, inline=inline))
+        assert replace(loaded.problem, path=problem.path) == problem
+        assert loaded.history == task.history
+        assert loaded.problem.path.read_text() == CONFLICT
+
+    def test_another_model_at_the_same_path_is_refused(self, tmp_path: Path) -> None:
+        text = dump_task(Task(write_problem(tmp_path / "a.lp", CONFLICT)))
+        (tmp_path / "a.lp").write_text(FEASIBLE)
+        with pytest.raises(ProblemError, match="not the one the dataset was made from"):
+            load_task(text)
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"truth": 3}'])
+    def test_no_task_is_said(self, text: str) -> None:
+        with pytest.raises(ProblemError, match="ordebug data grpo"):
+            load_task(text)
+
+    def test_the_command_writes_what_the_rewards_need(self, problem: Problem, tmp_path: Path) -> None:
+        out = tmp_path / "grpo.jsonl"
+        assert main(["data", "grpo", str(problem.path), str(out), "--inline"]) == 0
+        (row,) = [json.loads(line) for line in out.read_text().splitlines()]
+        assert [message["role"] for message in row["messages"]] == ["system", "user"]
+        assert rewards("ordebug_repair", row["task"], answer("RELAX_CONSTRAINT(high, 3)")) == [pytest.approx(1.0)]
+
+
+class TestExploits:
+    def test_none_pays_on_the_toy(self, judge: Judge, problem: Problem) -> None:
+        findings = list(check_problem(Grader(), judge, problem, PRESETS))
+        assert {finding.exploit for finding in findings} >= set(EXPLOITS) - {"free-bounds"}
+        assert not [finding for finding in findings if finding.pays]
+        assert not [finding for finding in findings if finding.coincides]
+        assert all(honest_reward(Grader(), judge, problem, weights) == 1.0 for weights in PRESETS.values())
+
+    def test_the_check_fails_loudly_under_poor_weights(
+        self, problem: Problem, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        record = {"problem_id": "a", "model_file": "a.lp", "culprit": {"rows": ["low"]}, "original_objective": 1.0}
+        (tmp_path / "a.lp").write_text(CONFLICT)
+        (tmp_path / "dataset.json").write_text(json.dumps({"problems": [record | {"fix": ["UPDATE_RHS(low, 1)"]}]}))
+        arguments = ["reward", "check", "--bench", str(tmp_path)]
+        out = tmp_path / "findings.json"
+        assert main([*arguments, "--json", str(out)]) == 0
+        assert json.loads(out.read_text())["pay"] == 0
+        assert main([*arguments, "--weights", "diagnosis=1", "--json", str(out)]) == 1
+        assert "relax-nothing" in json.loads(out.read_text())["pay_by_exploit"]
+        assert "pays on a under yours" in capsys.readouterr().out
+
+    @pytest.mark.parametrize("weights", ["repair=2", "repair=.5", "speed=1", "repair", "repair=nan"])
+    def test_bad_weights_are_refused(self, problem: Problem, weights: str) -> None:
+        assert main(["reward", "check", "--bench", str(problem.path), "--weights", weights]) == 2
+
+    @pytest.mark.public
+    def test_none_pays_on_a_public_set(self, public_data: Path) -> None:
+        assert main(["reward", "check", "--bench", str(public_data / "or_debug_bench" / "test_v2")]) == 0
+
+
+def test_shipped_weights_add_up_to_1() -> None:
+    for weights in PRESETS.values():
+        assert math.isclose(weights.repair + weights.diagnosis + weights.preservation + weights.efficiency, 1.0)
+    assert set(COMPONENTS) == {"format", *Weights.__dataclass_fields__}
