@@ -162,6 +162,32 @@ def test_places_that_cannot_be_written(bench: Path, tmp_path: Path, capsys: pyte
     check_error(capsys, ["eval", str(bench), "--agent", "oracle", "--out", below], 2, below)
 
 
+def test_an_incomplete_run_is_said_to_be_one(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    runs = [str(tmp_path / name) for name in ("whole", "cut")]
+    for out in runs:
+        main(["eval", str(bench), "--agent", "oracle", "--out", out])
+    assert main(["compare", *runs]) == 0
+    episodes = tmp_path / "cut" / "episodes.jsonl"
+    episodes.write_text("".join(episodes.read_text().splitlines(keepends=True)[:4]))
+    capsys.readouterr()
+    assert main(["compare", *runs]) == 1
+    assert "cut is incomplete, 2 of 6 problems are missing" in capsys.readouterr().err
+
+
+def test_a_single_model_is_told_turn_by_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "mine.lp").write_text(CONFLICT)
+    assert main(["eval", str(tmp_path / "mine.lp"), "--agent", "drop-first", "--out", str(tmp_path / "run")]) == 0
+    assert "1. DROP_CONSTRAINT(low): OPTIMAL, objective 0" in capsys.readouterr().out
+
+
+def test_rows_that_share_a_name_are_mentioned(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = ["NAME a", "ROWS", " N obj", " G c", " L c", "COLUMNS", " x obj 1", " x c 1", "RHS", " R c 5"]
+    (tmp_path / "twice.mps").write_text("\n".join([*rows, "BOUNDS", " UP B x 2", "ENDATA", ""]))
+    assert main(["eval", str(tmp_path / "twice.mps"), "--agent", "drop-first", "--out", str(tmp_path / "run")]) == 0
+    assert "share a name" in capsys.readouterr().err
+    assert json.loads((tmp_path / "run" / "episodes.jsonl").read_text())["aliases"] == {"c#2": "c"}
+
+
 def test_runs_without_a_shared_problem_are_not_compared(
     bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -93,11 +93,12 @@ def run(options: argparse.Namespace) -> int:
         work_limit=options.work_limit,
         limit=options.limit,
     )
-    recovered = 0
+    recovered = renamed = 0
     with progress_bar(agent.name, len(problems)) as advance:
 
         def on_result(result: Episode | Unusable) -> None:
-            nonlocal recovered
+            nonlocal recovered, renamed
+            renamed += isinstance(result, Episode) and bool(result.aliases)
             recovered += isinstance(result, Episode) and result.repair is not None
             advance(f"{recovered} recovered")
 
@@ -108,6 +109,8 @@ def run(options: argparse.Namespace) -> int:
         RESULTS.print(run_table(f"{agent.name} on {benchmark.name}", result.summary))
         if len(problems) == 1:
             _print_turns(options.out)
+    if renamed:
+        LOG.print(f"{renamed} models have rows or variables that share a name; see 'aliases' in episodes.jsonl")
     LOG.print(f"wrote {options.out}/config.yaml, episodes.jsonl and summary.json")
     return _exit_code(result, options.out)
 

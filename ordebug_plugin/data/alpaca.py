@@ -61,7 +61,7 @@ def is_document(path: Path) -> bool:
             value = json.loads(first)
         except json.JSONDecodeError:  # an object over many lines, or no JSON at all
             value = _parse(_read_text(path), path)
-    except (UnicodeDecodeError, InputError):
+    except (OSError, UnicodeDecodeError, InputError):
         return False
     return isinstance(value, dict) and isinstance(value.get(ROWS_KEY), list)
 
