@@ -108,9 +108,10 @@ class RepairEnv:
         judge: The solver; used by this environment's thread alone while it runs.
         problem: The infeasible model.
         max_turns: Turns until the episode ends unrecovered.
+        last_iis: Whether the IIS is computed also after the last turn, where only a record would show it.
     """
 
-    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS) -> None:
+    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS, *, last_iis: bool = True) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns must be at least 1, not {max_turns}")
         self.judge = judge
@@ -119,6 +120,7 @@ class RepairEnv:
         self._edits = NO_EDITS
         self._history: tuple[Step, ...] = ()
         self._running = False
+        self._last_iis = last_iis
 
     @property
     def edits(self) -> Edits:
@@ -154,7 +156,8 @@ class RepairEnv:
         answer = parse_answer(text)
         action, refusal = self._execute(answer)
         verdict = self.judge.solve(self.problem, self._edits)
-        iis = self.judge.iis(self.problem, self._edits) if verdict.status is Status.INFEASIBLE else None
+        seen = self._last_iis or len(self._history) + 1 < self.max_turns
+        iis = self.judge.iis(self.problem, self._edits) if seen and verdict.status is Status.INFEASIBLE else None
         step = Step(
             answer=text,
             action=action,

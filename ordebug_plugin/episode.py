@@ -16,7 +16,7 @@ class Reply:
 
     Attributes:
         text: The canonical answer.
-        prompt: The user message it was shown; None where an agent read the state itself.
+        prompt: The user message it was shown, or for an agent that read the state itself, the state in words.
         prompt_tokens: As the server counted them, or None.
         completion_tokens: Likewise.
         seconds: Wall time of the answer.

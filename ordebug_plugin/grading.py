@@ -78,6 +78,7 @@ class Grader:
         self._local = threading.local()
         self._lock = threading.Lock()
         self._grades: dict[Hashable, Grade] = {}
+        self._ends: dict[Hashable, tuple[Edits, int]] = {}
 
     def grade(self, task: Task, answers: Sequence[str]) -> Grade:
         """Grades a whole trajectory: the answers after ``task.history``, as one episode that ends with them.
@@ -113,12 +114,26 @@ class Grader:
 
     def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
         script = (*task.history, *answers)
-        env = RepairEnv(self._judge(), task.problem, max_turns=max(1, len(script)))
+        env = RepairEnv(self._judge(), task.problem, max(1, len(script)), last_iis=False)
         episode = play(env, Replay(script))
         if episode.outcome is None:
             raise SolverError(episode.error or "the episode was lost")
         own = replace(episode, turns=episode.turns[len(task.history) :])
-        return Grade(own, components(own, _evidence(env, recovered=episode.outcome is Outcome.RECOVERED)))
+        recovered = episode.outcome is Outcome.RECOVERED
+        return Grade(own, components(own, _evidence(env, self._true_end(env), recovered=recovered)))
+
+    def _true_end(self, env: RepairEnv) -> tuple[Edits, int] | None:
+        """Where the known fix ends, and after how many turns: some recover before their last action."""
+        problem = env.problem
+        if not problem.truth.fix:
+            return None
+        key = (problem.content_hash, problem.truth)
+        if key not in self._ends:
+            other = RepairEnv(env.judge, problem, len(problem.truth.fix), last_iis=False)
+            script = [render_answer("The fault is known.", action) for action in problem.truth.fix]
+            episode = play(other, Replay(script))
+            self._ends[key] = (other.edits, len(episode.turns))
+        return self._ends[key]
 
     def _judge(self) -> Judge:
         if not hasattr(self._local, "judge"):
@@ -126,9 +141,9 @@ class Grader:
         return self._local.judge  # type: ignore[no-any-return]  # threading.local is untyped
 
 
-def _evidence(env: RepairEnv, *, recovered: bool) -> Evidence:
+def _evidence(env: RepairEnv, true_end: tuple[Edits, int] | None, *, recovered: bool) -> Evidence:
     """What the cheapest repair is, how much of it is still to be done, and how far the model is from the true one."""
-    shape, true_end = env.judge.shape(env.problem), _true_end(env)
+    shape = env.judge.shape(env.problem)
     if true_end is None:
         apart, turns_needed = math.inf if has_lost_side(shape, env.edits) else 0.0, 1
     else:
@@ -141,16 +156,6 @@ def _evidence(env: RepairEnv, *, recovered: bool) -> Evidence:
     elements = [("row", name) for name, _ in cheapest.rows] + [("variable", name) for name, _ in cheapest.variables]
     remaining = 0.0 if recovered else None if left is None else left.cost
     return Evidence(cheapest.cost, remaining, frozenset(elements), apart, turns_needed)
-
-
-def _true_end(env: RepairEnv) -> tuple[Edits, int] | None:
-    """Where the known fix ends, and after how many turns: some recover before their last action."""
-    fix = env.problem.truth.fix
-    if not fix:
-        return None
-    other = RepairEnv(env.judge, env.problem, len(fix))
-    episode = play(other, Replay([render_answer("The fault is known.", action) for action in fix]))
-    return other.edits, len(episode.turns)
 
 
 def neutral(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float]:

@@ -12,7 +12,6 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Turn
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.prompt import Style, render_state
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Audit
 
@@ -51,8 +50,7 @@ def play(env: RepairEnv, agent: Agent, *, sample: int = 0, stopped: Callable[[],
             reply = agent.act(env, observation)
             began = time.perf_counter()
             transition = env.step(reply.text)
-            prompt = render_state(observation, Style()) if reply.prompt is None else reply.prompt
-            turns.append(Turn(replace(reply, prompt=prompt), transition.step, time.perf_counter() - began))
+            turns.append(Turn(reply, transition.step, time.perf_counter() - began))
             observation, outcome = transition.observation, transition.outcome
         repair = audit(env) if outcome is Outcome.RECOVERED else None
     except (ServerError, SolverError) as failure:

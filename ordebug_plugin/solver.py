@@ -16,7 +16,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from types import TracebackType
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -60,6 +60,8 @@ class _Loaded:
     rows: dict[str, _Row]
     variables: dict[str, gp.Var]
     edits: Edits = NO_EDITS
+    # Where the last solve ended, and under which edits: an audit follows its solve, and needs no other.
+    point: tuple[Edits, list[float]] | None = None
     memo: dict[tuple[str, Edits], object] = field(default_factory=dict)
 
 
@@ -360,6 +362,7 @@ def _solve(loaded: _Loaded) -> Verdict:
     status = model.Status
     if status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
         return _resolve_unbounded(model)
+    loaded.point = (loaded.edits, model.getAttr(GRB.Attr.X)) if model.SolCount > 0 else None
     return _verdict(model, status)
 
 
@@ -421,7 +424,7 @@ def _relaxation(loaded: _Loaded) -> Relaxation | None:
         if relaxed.Status != GRB.OPTIMAL:
             return None
         values = relaxed.getAttr(GRB.Attr.X)
-        activities = _activities(loaded, values)
+        activities = _activities(loaded, values, list(loaded.rows))
         shape, edits = loaded.shape, loaded.edits
         rows = widened({name: edits.row(shape, name) for name in shape.rows}, activities)
         points = {name: values[var.index] for name, var in loaded.variables.items()}
@@ -429,22 +432,26 @@ def _relaxation(loaded: _Loaded) -> Relaxation | None:
         return Relaxation(float(relaxed.ObjVal), rows, bounds, tuple(activities.items()))
 
 
-def _activities(loaded: _Loaded, values: list[float]) -> dict[str, float]:
-    """a·x of every row at a point, without the slack columns that only write a range."""
-    slacks = {row.slack.index for row in loaded.rows.values() if row.slack is not None}
-    point = [0.0 if index in slacks else value for index, value in enumerate(values[: loaded.model.NumVars])]
-    products: Any = loaded.model.getA() @ point
-    return {name: float(products[row.constr.index]) for name, row in loaded.rows.items()}
+def _activities(loaded: _Loaded, values: list[float], names: list[str]) -> dict[str, float]:
+    """a·x of some rows at a point, without the slack columns that only write a range."""
+    activities = {}
+    for name in names:
+        row = loaded.rows[name]
+        expression = loaded.model.getRow(row.constr)
+        terms = [(expression.getCoeff(i), expression.getVar(i)) for i in range(expression.size())]
+        slack = -1 if row.slack is None else row.slack.index
+        activities[name] = float(sum(value * values[var.index] for value, var in terms if var.index != slack))
+    return activities
 
 
 def _audit(loaded: _Loaded) -> Audit:
-    model, shape, edits = loaded.model, loaded.shape, loaded.edits
-    model.reset()
-    model.optimize()
-    if model.SolCount == 0:
+    shape, edits = loaded.shape, loaded.edits
+    if loaded.point is None or loaded.point[0] != edits:
+        _solve(loaded)
+    if loaded.point is None:
         raise SolverError("the model under these edits has no solution to audit")
-    values = model.getAttr(GRB.Attr.X)
-    activities = _activities(loaded, values)
+    values = loaded.point[1]
+    activities = _activities(loaded, values, [name for name, _ in edits.rows])
     granted = sum(max(granted_sides(shape.rows[name], new, activities[name])) for name, new in edits.rows)
     for name, new in edits.variables:
         # A row gives way on one side only; the two bounds of a variable are elements of their own.

@@ -135,7 +135,10 @@ def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
 
 
 def test_hashes_of_a_foreign_folder_are_an_error(tmp_path: Path) -> None:
-    with pytest.raises(ProblemError, match="no folder made by the generator"):
+    with pytest.raises(ProblemError, match=r"dataset\.json cannot be read"):
+        structure_hashes(tmp_path)
+    (tmp_path / "dataset.json").write_text('{"problems": [{"problem_id": "a"}]}')
+    with pytest.raises(ProblemError, match="not made by `ordebug bench make`"):
         structure_hashes(tmp_path)
 
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
-from ordebug_plugin.prompt import render_answer
+from ordebug_plugin.prompt import Style, render_answer, render_state
 from ordebug_plugin.verdict import IIS, Relaxation
 
 SUBMIT = Action(ActionKind.SUBMIT)
@@ -32,8 +32,10 @@ class DropFirst:
         """Answers one observation."""
         rows = _iis(observation).rows
         if not rows:
-            return _reply("The IIS has no row to drop.", SUBMIT)
-        return _reply(f"The first row of the IIS is {rows[0]}.", Action(ActionKind.DROP_CONSTRAINT, rows[0]))
+            return _reply(observation, "The IIS has no row to drop.", SUBMIT)
+        return _reply(
+            observation, f"The first row of the IIS is {rows[0]}.", Action(ActionKind.DROP_CONSTRAINT, rows[0])
+        )
 
 
 @dataclass(frozen=True)
@@ -47,9 +49,9 @@ class RelaxFirst:
         """Answers one observation."""
         rows = _iis(observation).rows
         if not rows:
-            return _reply("The IIS has no row to relax.", SUBMIT)
+            return _reply(observation, "The IIS has no row to relax.", SUBMIT)
         action = Action(ActionKind.RELAX_CONSTRAINT, rows[0], (self.amount,))
-        return _reply(f"The first row of the IIS is {rows[0]}.", action)
+        return _reply(observation, f"The first row of the IIS is {rows[0]}.", action)
 
 
 @dataclass(frozen=True)
@@ -65,7 +67,7 @@ class RandomElement:
         rng = random.Random(f"{self.seed}/{env.problem.content_hash}/{observation.turn}")
         choices = [("row", name) for name in iis.rows] + [("variable", name) for name in iis.bounds]
         if not choices:
-            return _reply("There is no IIS to choose from.", SUBMIT)
+            return _reply(observation, "There is no IIS to choose from.", SUBMIT)
         noun, name = rng.choice(choices)
         if noun == "variable":
             action = Action(ActionKind.UPDATE_BOUNDS, name, (-math.inf, math.inf))
@@ -73,7 +75,7 @@ class RandomElement:
             action = Action(ActionKind.DROP_CONSTRAINT, name)
         else:
             action = Action(ActionKind.RELAX_CONSTRAINT, name, (rng.choice((1.0, 5.0, 10.0)),))
-        return _reply(f"A random element of the IIS is {name}.", action)
+        return _reply(observation, f"A random element of the IIS is {name}.", action)
 
 
 @dataclass(frozen=True)
@@ -87,8 +89,8 @@ class RelaxMinimal:
         relaxation = env.judge.relaxation(env.problem, env.edits)
         action = None if relaxation is None else _largest(env, relaxation)
         if action is None:
-            return _reply("The cheapest repair is not known within the work limit.", SUBMIT)
-        return _reply(f"The cheapest repair changes {action.target}.", action)
+            return _reply(observation, "The cheapest repair is not known within the work limit.", SUBMIT)
+        return _reply(observation, f"The cheapest repair changes {action.target}.", action)
 
 
 @dataclass(frozen=True)
@@ -105,7 +107,7 @@ class Oracle:
         fix = env.problem.truth.fix
         if observation.turn < len(fix):
             action = fix[observation.turn]
-            return _reply(f"The fault is known to be at {action.target}.", action)
+            return _reply(observation, f"The fault is known to be at {action.target}.", action)
         return RelaxMinimal().act(env, observation)
 
 
@@ -135,5 +137,5 @@ def _iis(observation: Observation) -> IIS:
     return observation.iis or IIS((), ())
 
 
-def _reply(think: str, action: Action) -> Reply:
-    return Reply(render_answer(think, action))
+def _reply(observation: Observation, think: str, action: Action) -> Reply:
+    return Reply(render_answer(think, action), prompt=render_state(observation, Style()))
