@@ -6,13 +6,15 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.actions import parse_action
+from ordebug_plugin.agents import make_agent
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Reply
 from ordebug_plugin.errors import ServerError, SolverError
 from ordebug_plugin.evaluate.compare import compare_runs
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
+from ordebug_plugin.generate.benchmark import make_benchmark
 from ordebug_plugin.metrics import measure, summarize
-from ordebug_plugin.problem import Problem
+from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.rollout import roll_out
 from ordebug_plugin.scoring import f1, minimality_ratio, optimality_preservation, score
 from ordebug_plugin.solver import Judge
@@ -179,6 +181,20 @@ def test_undoing_the_fault_keeps_a_row_that_never_binds(judge: Judge, tmp_path: 
     redundant = write_problem(tmp_path / "r.lp", text, truth)
     assert score(run(judge, redundant, answer("UPDATE_RHS(cap, 40)"))).fp == 1.0
     assert score(run(judge, redundant, answer("UPDATE_RHS(cap, 50)"))).fp == 0.5
+
+
+def test_no_repair_grants_less_than_the_cheapest(judge: Judge, tmp_path: Path) -> None:
+    """The minimality of every repair is at most 1, without the scoring's own cap."""
+    make_benchmark(tmp_path / "bench", n=25, seed=11)
+    checked = 0
+    for generated in load_benchmark(tmp_path / "bench").problems:
+        for agent in ("random", "drop-first", "relax-first", "relax-minimal", "oracle"):
+            repair = roll_out(judge, make_agent(agent, amount=50.0), generated, max_turns=8).repair
+            if repair is not None:
+                assert repair.needed is not None
+                assert repair.audit.granted >= repair.needed * (1 - 1e-6) - 1e-6
+                checked += 1
+    assert checked > 60
 
 
 def test_formulas() -> None:
