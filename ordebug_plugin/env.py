@@ -8,7 +8,7 @@ a step, changes nothing, and the next observation says what was wrong.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
@@ -73,6 +73,7 @@ class Observation:
         rows: Names of the rows still in effect, in model order.
         n_variables: Number of variables.
         history: The steps taken so far.
+        previous: The observation before the last step; None at the start.
     """
 
     problem_id: str
@@ -84,6 +85,7 @@ class Observation:
     rows: tuple[str, ...]
     n_variables: int
     history: tuple[Step, ...]
+    previous: Observation | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -119,6 +121,7 @@ class RepairEnv:
         self.max_turns = max_turns
         self._edits = NO_EDITS
         self._history: tuple[Step, ...] = ()
+        self._last: Observation | None = None
         self._running = False
         self._last_iis = last_iis
 
@@ -134,7 +137,7 @@ class RepairEnv:
             ProblemError: The model file cannot be read, or the model is not infeasible: there is nothing to repair.
             SolverError: Gurobi failed.
         """
-        self._edits, self._history = NO_EDITS, ()
+        self._edits, self._history, self._last = NO_EDITS, (), None
         verdict = self.judge.solve(self.problem)
         if verdict.status is not Status.INFEASIBLE:
             raise ProblemError(f"{self.problem.path}: {_NOT_INFEASIBLE[verdict.status]}")
@@ -213,7 +216,7 @@ class RepairEnv:
 
     def _observe(self, status: Status, iis: IIS | None) -> Observation:
         dropped = self._edits.dropped()
-        return Observation(
+        self._last = Observation(
             problem_id=self.problem.id,
             error_type=self.problem.error_type,
             turn=len(self._history),
@@ -223,7 +226,9 @@ class RepairEnv:
             rows=tuple(name for name in self._shape.rows if name not in dropped),
             n_variables=len(self._shape.variables),
             history=self._history,
+            previous=self._last,
         )
+        return self._last
 
     @property
     def _shape(self) -> Shape:

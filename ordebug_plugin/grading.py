@@ -114,7 +114,7 @@ class Grader:
 
     def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
         script = (*task.history, *answers)
-        env = RepairEnv(self._judge(), task.problem, max(1, len(script)), last_iis=False)
+        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), last_iis=False)
         episode = play(env, Replay(script))
         if episode.outcome is None:
             raise SolverError(episode.error or "the episode was lost")
@@ -135,7 +135,8 @@ class Grader:
             self._ends[key] = (other.edits, len(episode.turns))
         return self._ends[key]
 
-    def _judge(self) -> Judge:
+    def judge(self) -> Judge:
+        """The judge of this thread, made when first asked for."""
         if not hasattr(self._local, "judge"):
             self._local.judge = Judge(work_limit=self._work_limit, patience=self._patience)
         return self._local.judge  # type: ignore[no-any-return]  # threading.local is untyped

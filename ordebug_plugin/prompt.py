@@ -35,11 +35,14 @@ class Style:
     Attributes:
         labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
         history: List the actions taken so far. Public demonstrations have none.
+        conversation: Send the turns so far as a conversation, the whole state in each, as multi-turn GRPO trains it;
+            else every turn is a conversation of its own, as the demonstrations are.
         system: The system prompt, or None for none.
     """
 
     labels: bool = False
     history: bool = True
+    conversation: bool = False
     system: str | None = SYSTEM_PROMPT
 
 
@@ -53,8 +56,19 @@ class Message:
 
 def render_messages(observation: Observation, style: Style) -> tuple[Message, ...]:
     """The chat messages for one turn: the system prompt, where there is one, and the whole state."""
-    user = Message("user", join_instruction(INSTRUCTION, render_state(observation, style)))
-    return (user,) if style.system is None else (Message("system", style.system), user)
+    messages = [Message("user", render_user(observation, style))]
+    while style.conversation and observation.previous is not None:
+        answer = observation.history[-1].answer
+        observation = observation.previous
+        messages[:0] = [Message("user", render_user(observation, style)), Message("assistant", answer)]
+    if style.system is not None:
+        messages.insert(0, Message("system", style.system))
+    return tuple(messages)
+
+
+def render_user(observation: Observation, style: Style) -> str:
+    """The user message of one turn."""
+    return join_instruction(INSTRUCTION, render_state(observation, style))
 
 
 def render_state(observation: Observation, style: Style) -> str:

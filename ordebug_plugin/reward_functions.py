@@ -47,11 +47,12 @@ class RewardFunction:
 
         Args:
             completions: Answers; text, or chat messages of which the assistant's are the answers.
-            **columns: Dataset columns, each a list as long: ``task`` (`tasks.dump_task`), and ``prompt_id`` where the
-                trainer numbers its groups.
+            **columns: Dataset columns, each a list as long: ``task`` (`tasks.dump_task`), ``prompt_id`` where the
+                trainer numbers its groups, and ``rollout_infos`` whose ``answers`` are a whole trajectory, where the
+                completions hold its last turn only (ms-swift).
         """
         tasks = _tasks(columns.get(COLUMN), len(completions))
-        grades = _grader().grade_batch(tasks, [_answers(completion) for completion in completions])
+        grades = grader().grade_batch(tasks, _trajectories(completions, columns.get("rollout_infos")))
         lost = sum(grade is None for grade in grades)
         if lost:
             FAILURES[self.name] += lost
@@ -71,7 +72,7 @@ REWARDS: Mapping[str, RewardFunction] = {
 
 
 @lru_cache(maxsize=1)
-def _grader() -> Grader:
+def grader() -> Grader:
     """One grader per process, shared by all reward functions: a completion is judged once for all of them."""
     return Grader()
 
@@ -87,6 +88,16 @@ def _tasks(column: Any, n: int) -> list[Task | OrdebugError]:
         except OrdebugError as error:
             tasks.append(error)
     return tasks
+
+
+def _trajectories(completions: Sequence[Any], infos: Any) -> list[list[str]]:
+    """The answers of every trajectory."""
+    trajectories = [_answers(completion) for completion in completions]
+    if isinstance(infos, Sequence) and len(infos) == len(trajectories):
+        for number, info in enumerate(infos):
+            if isinstance(info, Mapping) and info.get("answers"):
+                trajectories[number] = [str(text) for text in info["answers"]]
+    return trajectories
 
 
 def _answers(completion: Any) -> list[str]:

@@ -210,6 +210,17 @@ def test_later_turns_show_what_was_done(tmp_path: Path) -> None:
     assert "1. DROP_CONSTRAINT(nope): refused: no constraint named 'nope'" in second
 
 
+def test_a_conversation_is_sent_as_one(tmp_path: Path) -> None:
+    answers = [answer("DROP_CONSTRAINT(nope)"), GOOD]
+    with server(lambda n, body: (200, completion(answers[n - 1]))) as (url, requests):
+        _, (episode,), _ = evaluate(tmp_path, url, "--conversation")
+    second = requests[1]["body"]["messages"]
+    assert [message["role"] for message in second] == ["system", "user", "assistant", "user"]
+    assert second[:2] == requests[0]["body"]["messages"]
+    assert second[2]["content"] == answers[0]
+    assert second[3]["content"] == episode["turns"][1]["prompt"]
+
+
 def test_no_system_prompt_labels_and_no_history(tmp_path: Path) -> None:
     answers = [answer("DROP_CONSTRAINT(nope)"), GOOD]
     with server(lambda n, body: (200, completion(answers[n - 1]))) as (url, requests):
@@ -219,7 +230,12 @@ def test_no_system_prompt_labels_and_no_history(tmp_path: Path) -> None:
     ((message,), _) = bodies
     assert "\nID: conflict\nType: unknown\n" in message["content"]
     config = yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())
-    assert config["agent"]["style"] == {"labels": True, "history": False, "system": None}
+    assert config["agent"]["style"] == {
+        "labels": True,
+        "history": False,
+        "conversation": False,
+        "system": None,
+    }
 
 
 def test_a_dead_server_is_found_before_the_first_episode(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

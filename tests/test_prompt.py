@@ -62,6 +62,22 @@ def test_messages_hold_the_system_prompt_and_the_whole_state(tmp_path: Path) -> 
     assert alone == user
 
 
+def test_a_conversation_holds_every_turn_as_it_was_shown(tmp_path: Path) -> None:
+    style = Style(conversation=True)
+    shown, given = [], [answer("GET_IIS()"), "nonsense"]
+    with Judge() as judge:
+        env = RepairEnv(judge, write_problem(tmp_path / "a.lp", CONFLICT))
+        observation = env.reset()
+        for text in given:
+            shown.append(render_messages(observation, Style())[-1])
+            observation = env.step(text).observation
+    messages = render_messages(observation, style)
+    assert [message.role for message in messages] == ["system", "user", "assistant", "user", "assistant", "user"]
+    assert [messages[1], messages[3]] == shown
+    assert [messages[2].content, messages[4].content] == given
+    assert messages[5] == render_messages(observation, Style())[-1]
+
+
 def test_the_system_prompt_names_every_action() -> None:
     assert all(kind in SYSTEM_PROMPT for kind in ActionKind)
 

@@ -2,30 +2,39 @@
 
 from __future__ import annotations
 
+import asyncio
 import importlib.util
 import json
 import sys
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from ordebug_plugin.cli import main
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.reward_functions import REWARDS
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.tasks import load_task
 from tests.conftest import REPO, run
+from tests.toys import answer
 
 if importlib.util.find_spec("swift") is None:
     pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
 
 from swift.arguments import RLHFArguments
 from swift.cli.main import parse_yaml_args
+from swift.infer_engine.protocol import RolloutInferRequest
 from swift.rewards import orms
 from swift.utils import parse_args
 
-from ordebug_plugin.frameworks.swift import register
+from ordebug_plugin.frameworks.swift import RepairScheduler, register
 
 pytestmark = pytest.mark.swift
 
-RECIPE = REPO / "recipes" / "cpu" / "grpo.yaml"
+RECIPES = ("grpo.yaml", "grpo_multiturn.yaml")
 
 
 @pytest.fixture
@@ -40,24 +49,25 @@ def prompts(tmp_path: Path, tiny_model: Path) -> Path:
     return tmp_path
 
 
-def arguments(*overrides: str) -> tuple[RLHFArguments, list[str]]:
-    """The recipe through `swift rlhf`'s own parser."""
-    argv = [str(RECIPE)]
+def arguments(recipe: str, *overrides: str) -> tuple[RLHFArguments, list[str]]:
+    """A recipe through `swift rlhf`'s own parser."""
+    argv = [str(REPO / "recipes" / "cpu" / recipe)]
     parse_yaml_args(argv)
     parsed: tuple[RLHFArguments, list[str]] = parse_args(RLHFArguments, [*argv, *overrides])
     return parsed
 
 
-def test_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
     monkeypatch.chdir(prompts)
     monkeypatch.setattr(sys, "argv", ["swift"])
-    known, unknown = arguments()
+    known, unknown = arguments(recipe)
     assert unknown == []
     assert known.rlhf_type == "grpo"
     assert set(known.reward_funcs) <= set(REWARDS)
     assert len(known.reward_weights) == len(known.reward_funcs)
     assert known.enable_thinking is True
-    assert arguments("--num_generationz", "3")[1] == ["--num_generationz", "3"]
+    assert arguments(recipe, "--num_generationz", "3")[1] == ["--num_generationz", "3"]
 
 
 def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
@@ -69,12 +79,14 @@ def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
         assert reward(["no action"], task=[row["task"]]) == function(["no action"], task=[row["task"]])
 
 
-def test_stock_command_trains_with_our_rewards(prompts: Path) -> None:
+@pytest.mark.parametrize("recipe", RECIPES)
+def test_stock_command_trains_with_our_rewards(prompts: Path, recipe: str) -> None:
     small = ("--max_steps", "2", "--per_device_train_batch_size", "4", "--num_generations", "2", "--save_steps", "2")
-    recipe = str(prompts / "recipes/cpu/grpo.yaml")
-    trained = run("swift", "rlhf", recipe, *small, "--max_completion_length", "8", cwd=prompts, timeout=300)
+    path, out = str(prompts / "recipes/cpu" / recipe), prompts / "out"
+    short = ("--max_completion_length", "8", "--output_dir", str(out))
+    trained = run("swift", "rlhf", path, *small, *short, cwd=prompts, timeout=300)
     assert trained.returncode == 0, trained.output[-4000:]
-    logged = [json.loads(line) for line in (prompts / "runs/demo/grpo/logging.jsonl").read_text().splitlines()]
+    logged = [json.loads(line) for line in (out / "logging.jsonl").read_text().splitlines()]
     steps = [entry for entry in logged if "reward" in entry]
     assert len(steps) == 2
     for entry in steps:
@@ -82,4 +94,67 @@ def test_stock_command_trains_with_our_rewards(prompts: Path) -> None:
         # An untrained model gives no action within 8 tokens: judged, and worth nothing.
         assert float(entry["reward"]) == 0.0
         assert float(entry["frac_reward_zero_std"]) == 1.0
-    assert (prompts / "runs/demo/grpo/checkpoint-2/model.safetensors").exists()
+        if recipe == "grpo_multiturn.yaml":
+            assert float(entry["num_turns"]) == 3.0
+    assert (out / "checkpoint-2/model.safetensors").exists()
+
+
+class TestGym:
+    """The environment and the scheduler as ms-swift drives them, turn by turn."""
+
+    @pytest.fixture
+    def row(self, prompts: Path) -> dict[str, Any]:
+        loaded: dict[str, Any] = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
+        return loaded
+
+    def drive(self, row: dict[str, Any], answers: list[str], max_turns: int) -> tuple[Any, list[dict[str, Any]], Any]:
+        scheduler = RepairScheduler(max_turns=max_turns, gym_env="ordebug")
+        request = RolloutInferRequest(messages=row["messages"], data_dict=row, uuid="u")
+
+        async def go() -> list[dict[str, Any]]:
+            await scheduler.on_trajectory_start([request])
+            results = []
+            for turn, text in enumerate(answers, 1):
+                request.messages.append({"role": "assistant", "content": text})
+                result = await scheduler.on_turn_end(request, None, turn)
+                results.append(result)
+                if not result["done"]:
+                    scheduler.step(request, None, turn)
+            return results
+
+        return scheduler, asyncio.run(go()), request
+
+    def test_the_conversation_is_the_one_that_is_evaluated(self, row: dict[str, Any]) -> None:
+        answers = [answer("GET_IIS()"), "nonsense"]
+        _, _, request = self.drive(row, answers, 5)
+        task = load_task(row["task"])
+        with Judge() as judge:
+            env = RepairEnv(judge, task.problem, 5)
+            observation = env.reset()
+            for text in answers:
+                observation = env.step(text).observation
+            expected = [asdict(message) for message in render_messages(observation, Style(conversation=True))]
+        assert request.messages == expected
+
+    def test_the_whole_trajectory_is_scored(self, row: dict[str, Any]) -> None:
+        answers = [answer("GET_IIS()"), *[answer(str(action)) for action in load_task(row["task"]).problem.truth.fix]]
+        _, results, _ = self.drive(row, answers, 5)
+        assert [result["done"] for result in results] == [False] * (len(answers) - 1) + [True]
+        info = results[-1]["rollout_infos"]
+        assert info["answers"] == answers
+        (value,) = REWARDS["ordebug_preservation"](["only the last turn"], task=[row["task"]], rollout_infos=[info])
+        assert value == 1.0
+        (value,) = REWARDS["ordebug_efficiency"](["only the last turn"], task=[row["task"]], rollout_infos=[info])
+        assert value < 1.0
+
+    def test_environments_are_closed_also_when_turns_run_out(self, row: dict[str, Any]) -> None:
+        scheduler, results, _ = self.drive(row, ["nonsense"] * 3, 3)
+        assert [result["done"] for result in results] == [False, False, True]
+        assert scheduler._envs == {}
+
+    def test_a_missing_model_ends_neutrally(self, row: dict[str, Any]) -> None:
+        gone = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": "/nonexistent.lp"})}
+        scheduler, results, request = self.drive(gone, [answer("GET_IIS()")], 3)
+        assert results[0]["done"]
+        assert "not available" in request.messages[1]["content"]
+        assert scheduler._envs == {}

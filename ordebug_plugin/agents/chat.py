@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
+from typing import cast
 
 import openai
 from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
@@ -49,7 +50,7 @@ class Endpoint:
 
 
 class ChatAgent:
-    """Sends each turn as a fresh conversation with the whole state, as the demonstrations show it.
+    """Sends each turn as a fresh conversation with the whole state, or the conversation so far (`Style`).
 
     The openai client owns the retries (connection errors, 408, 409, 429 and 5xx, with back-off and jitter); nothing
     else here retries.
@@ -99,12 +100,7 @@ class ChatAgent:
             ServerError: The server failed after all retries, or its reply holds no choice.
         """
         messages = render_messages(observation, self._style)
-        sent: list[ChatCompletionMessageParam] = [
-            {"role": "system", "content": message.content}
-            if message.role == "system"
-            else {"role": "user", "content": message.content}
-            for message in messages
-        ]
+        sent = [cast("ChatCompletionMessageParam", asdict(message)) for message in messages]
         started = time.perf_counter()
         try:
             completion = self._client.chat.completions.create(

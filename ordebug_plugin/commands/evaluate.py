@@ -60,6 +60,9 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
     add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
+    more.add_argument(
+        "--conversation", action="store_true", help="send the turns so far as a conversation, as multi-turn GRPO does"
+    )
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     parser.add_argument(
         "--work-limit",
@@ -151,7 +154,12 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
     # Imported here: the openai client takes a second to import, and --help should not.
     from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling  # noqa: PLC0415
 
-    style = Style(labels=options.labels, history=not options.no_history, system=system_prompt(options))
+    style = Style(
+        labels=options.labels,
+        history=not options.no_history,
+        conversation=options.conversation,
+        system=system_prompt(options),
+    )
     sampling = Sampling(options.temperature, options.max_tokens, options.seed)
     endpoint = Endpoint(
         options.base_url,

@@ -1,18 +1,37 @@
-"""Our rewards inside ms-swift. Call `register` from a file given to ``--external_plugins``: recipes/plugin/ does."""
+"""Our rewards and our environment inside ms-swift.
+
+Call `register` from a file given to ``--external_plugins``: recipes/plugin/ does.
+"""
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from swift.rewards import ORM, orms
+from swift.rollout.gym_env import Env, envs
+from swift.rollout.multi_turn import GYMScheduler, multi_turns
 
-from ordebug_plugin.reward_functions import REWARDS, RewardFunction
+from ordebug_plugin.env import MAX_TURNS, RepairEnv
+from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.prompt import Style, canonical_answer, render_user
+from ordebug_plugin.reward_functions import REWARDS, RewardFunction, grader
+from ordebug_plugin.tasks import COLUMN, load_task
+
+logger = logging.getLogger(__name__)
+
+ENVIRONMENT = "ordebug"
+SCHEDULER = "ordebug_scheduler"
+# Shown where the solver failed, so that the batch goes on; its trajectory is neutral in every reward.
+LOST = "The solver is not available. Answer with Action: SUBMIT()"
 
 
 def register() -> None:
-    """Puts every reward of `reward_functions.REWARDS` into ms-swift's registry, under its own name; idempotent."""
+    """Puts rewards, environment and scheduler into ms-swift's registries, under their own names; idempotent."""
     for name, function in REWARDS.items():
         orms[name] = _orm(function)
+    envs[ENVIRONMENT] = RepairGym
+    multi_turns[SCHEDULER] = RepairScheduler
 
 
 def _orm(function: RewardFunction) -> type[ORM]:
@@ -22,3 +41,78 @@ def _orm(function: RewardFunction) -> type[ORM]:
         return function(completions, **columns)
 
     return type(function.name, (ORM,), {"__call__": call, "__doc__": f"The reward {function.name}."})
+
+
+class RepairGym(Env):  # type: ignore[misc]
+    """`RepairEnv` as ms-swift's gym drives it: the whole state each turn, as `Style(conversation=True)` renders it.
+
+    Steps are worth 0; the trajectory is scored as a whole by the reward functions. It raises nothing: a failing solver
+    ends the trajectory, which the rewards then find neutral.
+
+    Args:
+        env_config: ``max_turns`` of the dataset row, where it has one (default 20).
+    """
+
+    def __init__(self, env_config: dict[str, Any] | None) -> None:
+        super().__init__(env_config)
+        self.max_turns = int((env_config or {}).get("max_turns", MAX_TURNS))
+        self.answers: list[str] = []
+        self._style = Style(conversation=True)
+        self._env: RepairEnv | None = None
+
+    async def reset(self, config: Any) -> tuple[str, dict[str, Any], str]:
+        """Starts the episode of a dataset row; returns the first user message, no information, the system prompt."""
+        self.answers = []
+        system = self._style.system or ""
+        try:
+            task = load_task(str((config.data_dict or {}).get(COLUMN)))
+            self._env = RepairEnv(grader().judge(), task.problem, self.max_turns)
+            observation = self._env.reset()
+        except OrdebugError as error:
+            logger.warning("the environment cannot start, the trajectory is neutral: %s", error)
+            self._env = None
+            return LOST, {}, system
+        return render_user(observation, self._style), {}, system
+
+    async def step(self, action: list[dict[str, Any]]) -> tuple[str, float, bool, dict[str, Any]]:
+        """Takes the last message of the conversation as the answer."""
+        answer = canonical_answer(str(action[-1].get("content") or ""))
+        self.answers.append(answer)
+        if self._env is None:
+            return LOST, 0.0, True, {}
+        try:
+            transition = self._env.step(answer)
+        except OrdebugError as error:
+            logger.warning("the solver failed, the trajectory ends: %s", error)
+            return LOST, 0.0, True, {}
+        done = transition.outcome is not None
+        return render_user(transition.observation, self._style), 0.0, done, {}
+
+    async def close(self) -> None:
+        """Lets go of the environment; the judge is shared and stays."""
+        self._env = None
+
+
+class RepairScheduler(GYMScheduler):  # type: ignore[misc]
+    """The gym scheduler, which also hands every trajectory's answers to the rewards, and closes at the last turn.
+
+    ms-swift gives reward functions the last turn only; the answers travel in ``rollout_infos``. It closes an
+    environment when that says it is done, so one that runs out of the trainer's turns must be told.
+    """
+
+    def _create_env(self, env_config: dict[str, Any]) -> Env:
+        config = {"name": ENVIRONMENT, **env_config}
+        if self.max_turns:
+            config.setdefault("max_turns", self.max_turns)
+        return super()._create_env(config)
+
+    async def on_turn_end(self, infer_request: Any, response_choice: Any, current_turn: int) -> dict[str, Any]:
+        """Steps the environment, and adds the answers so far."""
+        env = self._envs.get(infer_request.uuid)
+        result: dict[str, Any] = await super().on_turn_end(infer_request, response_choice, current_turn)
+        if isinstance(env, RepairGym):
+            result["rollout_infos"]["answers"] = list(env.answers)
+        if self.max_turns and current_turn >= self.max_turns:
+            await self._close_and_remove(infer_request.uuid)
+            result["done"] = True
+        return result
