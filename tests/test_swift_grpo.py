@@ -70,6 +70,28 @@ def test_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.M
     assert arguments(recipe, "--num_generationz", "3")[1] == ["--num_generationz", "3"]
 
 
+@pytest.mark.parametrize("recipe", ["grpo.yaml", "grpo_from_base.yaml", "grpo_multiturn.yaml"])
+def test_gpu_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
+    (prompts / "saves/qwen3-8b").mkdir(parents=True)
+    (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
+    (prompts / "data").mkdir()
+    (prompts / "data/grpo_train.jsonl").symlink_to(prompts / "runs/demo/grpo_train.jsonl")
+    monkeypatch.chdir(prompts)
+    monkeypatch.setattr(sys, "argv", ["swift"])
+    argv = [str(REPO / "recipes" / recipe)]
+    parse_yaml_args(argv)
+    # Refused on a machine without the GPUs and the hub that the recipe is for.
+    elsewhere = {"bfloat16": "float32", "Qwen/Qwen3-8B": "saves/qwen3-8b/merged"}
+    argv = [elsewhere.get(word, word) for word in argv]
+    at = argv.index("--deepspeed")
+    known, unknown = parse_args(RLHFArguments, argv[:at] + argv[at + 2 :])
+    assert unknown == []
+    assert known.dynamic_sample
+    assert known.epsilon_high > known.epsilon
+    assert (known.multi_turn_scheduler == "ordebug_scheduler") == (recipe == "grpo_multiturn.yaml")
+    assert set(known.reward_funcs) <= set(REWARDS)
+
+
 def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
     register()
     row = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
