@@ -11,6 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
+
+# No test is timed, and every run draws the same examples: a failure is a fault, not a busy machine.
+settings.register_profile("ordebug", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ordebug")
 
 REPO = Path(__file__).resolve().parents[1]
 

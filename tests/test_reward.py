@@ -91,7 +91,7 @@ def test_poor_format_costs_the_same_action_half(task: str) -> None:
         assert rewards("ordebug", task, text) == [0.5]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.one_of(st.text(), st.sampled_from([HONEST, "", "<think>", answer("RELAX_CONSTRAINT(low, nan)")]))))
 def test_rewards_are_total_and_bounded(task: str, texts: list[str]) -> None:
     for function in REWARDS.values():

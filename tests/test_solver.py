@@ -215,7 +215,7 @@ ACTIONS = st.one_of(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(actions=st.lists(ACTIONS, max_size=8))
 def test_the_answer_does_not_depend_on_what_was_asked_before(judge: Judge, ranges: Problem, actions: list[str]) -> None:
     """A judge with a long past against one that reads the file anew and sees only the final state."""
