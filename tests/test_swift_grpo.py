@@ -26,6 +26,7 @@ if importlib.util.find_spec("swift") is None:
 
 from swift.arguments import RLHFArguments
 from swift.cli.main import parse_yaml_args
+from swift.dataset import load_dataset
 from swift.infer_engine.protocol import RolloutInferRequest
 from swift.rewards import orms
 from swift.utils import parse_args
@@ -99,6 +100,17 @@ def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
         reward = orms[name]()
         assert type(reward).__name__ == name  # under this name ms-swift logs it
         assert reward(["no action"], task=[row["task"]]) == function(["no action"], task=[row["task"]])
+
+
+def test_datasets_have_names(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(prompts)
+    register()
+    (prompts / "data").mkdir()
+    (prompts / "data/grpo_train.jsonl").symlink_to(prompts / "runs/demo/grpo_train.jsonl")
+    rows = [json.loads(line) for line in (prompts / "data/grpo_train.jsonl").read_text().splitlines()]
+    dataset, _ = load_dataset(["or_debug"], split_dataset_ratio=0, remove_unused_columns=False)
+    assert [row["task"] for row in dataset] == [row["task"] for row in rows]
+    assert [row["messages"] for row in dataset] == [row["messages"] for row in rows]
 
 
 @pytest.mark.parametrize("recipe", RECIPES)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import logging
 from typing import Any
 
+from swift.dataset import DatasetMeta, register_dataset
 from swift.rewards import ORM, orms
 from swift.rollout.gym_env import Env, envs
 from swift.rollout.multi_turn import GYMScheduler, multi_turns
@@ -22,14 +23,19 @@ logger = logging.getLogger(__name__)
 
 ENVIRONMENT = "ordebug"
 SCHEDULER = "ordebug_scheduler"
+# What `--dataset NAME` means, from the folder in which swift is started: what `ordebug data grpo` and
+# `ordebug data convert --to messages` are told to write.
+DATASETS = {"or_debug": "data/grpo_train.jsonl", "or_debug_sft": "data/sft_train.jsonl"}
 # Shown where the solver failed, so that the batch goes on; its trajectory is neutral in every reward.
 LOST = "The solver is not available. Answer with Action: SUBMIT()"
 
 
 def register() -> None:
-    """Puts rewards, environment and scheduler into ms-swift's registries, under their own names; idempotent."""
+    """Puts rewards, datasets, environment and scheduler into ms-swift's registries; idempotent."""
     for name, function in REWARDS.items():
         orms[name] = _orm(function)
+    for dataset, path in DATASETS.items():
+        register_dataset(DatasetMeta(dataset_name=dataset, dataset_path=path), exist_ok=True)
     envs[ENVIRONMENT] = RepairGym
     multi_turns[SCHEDULER] = RepairScheduler
 
