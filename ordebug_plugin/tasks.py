@@ -14,11 +14,10 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from ordebug_plugin.actions import parse_action
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, load_problem
-from ordebug_plugin.truth import Truth
+from ordebug_plugin.truth import dump_truth, load_truth
 
 COLUMN = "task"
 
@@ -33,18 +32,12 @@ def dump_task(task: Task, *, inline: bool = False) -> str:
     Raises:
         ProblemError: The model file cannot be read as text.
     """
-    problem, truth = task.problem, task.problem.truth
+    problem = task.problem
     record: dict[str, Any] = {
         "id": problem.id,
         "hash": problem.content_hash,
         "error_type": problem.error_type,
-        "truth": {
-            "rows": truth.rows,
-            "variables": truth.variables,
-            "objective": truth.objective,
-            "added_rows": truth.added_rows,
-            "fix": [str(action) for action in truth.fix],
-        },
+        "truth": dump_truth(problem.truth),
         "history": task.history,
     }
     if inline:
@@ -66,15 +59,8 @@ def load_task(text: str) -> Task:
     """
     try:
         record = json.loads(text)
-        truth = record["truth"]
         path = Path(record["path"]) if "path" in record else _materialize(record["name"], record["model"])
-        known = Truth(
-            rows=tuple(truth["rows"]),
-            variables=tuple(truth["variables"]),
-            objective=truth["objective"],
-            added_rows=tuple(truth["added_rows"]),
-            fix=tuple(parse_action(action) for action in truth["fix"]),
-        )
+        truth = load_truth(record["truth"])
         problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
         history = tuple(record["history"])
     except (ValueError, KeyError, TypeError, ActionError) as error:
@@ -83,7 +69,7 @@ def load_task(text: str) -> Task:
         ) from error
     if load_problem(path).content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
-    return Task(Problem(problem_id, path, content_hash, error_type, truth=known), history)
+    return Task(Problem(problem_id, path, content_hash, error_type, truth=truth), history)
 
 
 def _materialize(name: str, text: str) -> Path:

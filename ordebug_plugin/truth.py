@@ -11,6 +11,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from ordebug_plugin.actions import Action, ActionKind, parse_action
 from ordebug_plugin.errors import ActionError, ProblemError
@@ -65,6 +66,32 @@ def _objective(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
         raise ProblemError(f"original_objective must be a finite number or null, not {value!r}")
     return float(value)
+
+
+def dump_truth(truth: Truth) -> dict[str, object]:
+    """A truth as JSON; `load_truth` reads it back unchanged."""
+    return {
+        "rows": list(truth.rows),
+        "variables": list(truth.variables),
+        "objective": truth.objective,
+        "added_rows": list(truth.added_rows),
+        "fix": [str(action) for action in truth.fix],
+    }
+
+
+def load_truth(record: Mapping[str, Any]) -> Truth:
+    """Reads what `dump_truth` wrote.
+
+    Raises:
+        KeyError, TypeError, ActionError: It is something else.
+    """
+    return Truth(
+        rows=tuple(record["rows"]),
+        variables=tuple(record["variables"]),
+        objective=record["objective"],
+        added_rows=tuple(record["added_rows"]),
+        fix=tuple(parse_action(text) for text in record["fix"]),
+    )
 
 
 def _read_own(record: Mapping[str, object], objective: float | None) -> Truth:

@@ -14,8 +14,8 @@ from typing import Any
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Outcome, Step
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn
-from ordebug_plugin.errors import InputError
-from ordebug_plugin.truth import Truth
+from ordebug_plugin.errors import ActionError, InputError
+from ordebug_plugin.truth import dump_truth, load_truth
 from ordebug_plugin.verdict import IIS, Audit, Status
 
 
@@ -31,13 +31,7 @@ def dump_episode(episode: Episode) -> str:
         "error": episode.error,
         "n_rows": episode.n_rows,
         "aliases": dict(episode.aliases),
-        "truth": {
-            "rows": episode.truth.rows,
-            "variables": episode.truth.variables,
-            "objective": episode.truth.objective,
-            "added_rows": episode.truth.added_rows,
-            "fix": [_action_out(action) for action in episode.truth.fix],
-        },
+        "truth": dump_truth(episode.truth),
         "iis": _iis_out(episode.iis),
         "turns": [_turn_out(turn) for turn in episode.turns],
         "repair": _repair_out(episode.repair),
@@ -56,7 +50,7 @@ def load_episodes(path: Path) -> Iterator[Episode]:
             for number, line in enumerate(lines, 1):
                 try:
                     yield _episode_in(json.loads(line))
-                except (ValueError, KeyError, TypeError) as error:
+                except (ValueError, KeyError, TypeError, ActionError) as error:
                     raise InputError(f"{path}, line {number} is not an episode: {error!r}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
@@ -109,19 +103,12 @@ def _repair_out(repair: Repair | None) -> dict[str, Any] | None:
 
 
 def _episode_in(record: Mapping[str, Any]) -> Episode:
-    truth = record["truth"]
     return Episode(
         problem_id=record["problem_id"],
         problem_hash=record["problem_hash"],
         error_type=record["error_type"],
         difficulty=record["difficulty"],
-        truth=Truth(
-            rows=tuple(truth["rows"]),
-            variables=tuple(truth["variables"]),
-            objective=truth["objective"],
-            added_rows=tuple(truth["added_rows"]),
-            fix=tuple(_action_in(action) for action in truth["fix"]),
-        ),
+        truth=load_truth(record["truth"]),
         n_rows=record["n_rows"],
         aliases=record["aliases"],
         sample=record["sample"],
