@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -82,12 +83,28 @@ def workplace(tmp_path: Path, tiny_model: Path, rows: list[dict[str, object]]) -
     return tmp_path
 
 
+def free_port() -> int:
+    """A port of loopback that nobody listens on at the moment."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+    return port
+
+
 def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout: float = 150) -> Run:
     """Runs a command of this Python's environment, offline, one thread a process, caches below `cwd`."""
     binaries = Path(sys.executable).parent
     caches = {"HF_HOME": str(cwd / "hf"), "MODELSCOPE_CACHE": str(cwd / "ms")}
     path = f"{binaries}{os.pathsep}{os.environ['PATH']}"
-    settings = {"PATH": path, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", **caches, **(env or {})}
+    # torch.distributed would else take port 29500, which another process may have.
+    settings = {
+        "MASTER_PORT": str(free_port()),
+        "PATH": path,
+        "OMP_NUM_THREADS": "1",
+        "HF_HUB_OFFLINE": "1",
+        **caches,
+        **(env or {}),
+    }
     process = subprocess.run(
         [str(binaries / command[0]), *command[1:]],
         cwd=cwd,

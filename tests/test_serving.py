@@ -7,7 +7,6 @@ import importlib.util
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -18,6 +17,7 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.cli import main
+from tests.conftest import free_port
 from tests.toys import CONFLICT
 
 if importlib.util.find_spec("swift") is None:
@@ -30,9 +30,7 @@ pytestmark = pytest.mark.swift
 def served(tiny_model: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of `swift deploy` with an untrained model, as scripts/demo.sh starts it."""
     folder = tmp_path_factory.mktemp("server")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+    port = free_port()
     command = [str(Path(sys.executable).parent / "swift"), "deploy", "--model", str(tiny_model)]
     command += ["--model_type", "qwen3", "--template", "qwen3", "--enable_thinking", "true", "--infer_backend"]
     command += ["transformers", "--max_batch_size", "4", "--torch_dtype", "float32", "--host", "127.0.0.1"]

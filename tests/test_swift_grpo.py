@@ -18,12 +18,13 @@ from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.reward_functions import REWARDS
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import load_task
-from tests.conftest import REPO, run
+from tests.conftest import REPO, free_port, run
 from tests.toys import answer
 
 if importlib.util.find_spec("swift") is None:
     pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
 
+import torch
 from swift.arguments import RLHFArguments
 from swift.cli.main import parse_yaml_args
 from swift.dataset import load_dataset
@@ -85,7 +86,13 @@ def test_gpu_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pyte
     elsewhere = {"bfloat16": "float32", "Qwen/Qwen3-8B": "saves/qwen3-8b/merged"}
     argv = [elsewhere.get(word, word) for word in argv]
     at = argv.index("--deepspeed")
-    known, unknown = parse_args(RLHFArguments, argv[:at] + argv[at + 2 :])
+    # With vLLM in the same process their parser starts a process group, which must not outlive this test.
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    try:
+        known, unknown = parse_args(RLHFArguments, argv[:at] + argv[at + 2 :])
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
     assert unknown == []
     assert known.dynamic_sample
     assert known.epsilon_high > known.epsilon
