@@ -11,14 +11,7 @@ from ordebug_plugin.edits import NO_EDITS, apply_all
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Turn
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
-from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Audit
-
-
-def roll_out(judge: Judge, agent: Agent, problem: Problem, *, max_turns: int, sample: int = 0) -> Episode:
-    """Runs one episode from its start to its end; see `play`."""
-    return play(RepairEnv(judge, problem, max_turns), agent, sample=sample)
 
 
 def play(env: RepairEnv, agent: Agent, *, sample: int = 0, stopped: Callable[[], bool] = lambda: False) -> Episode:

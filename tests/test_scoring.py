@@ -15,7 +15,7 @@ from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.generate.benchmark import make_benchmark
 from ordebug_plugin.metrics import measure, summarize
 from ordebug_plugin.problem import Problem, load_benchmark
-from ordebug_plugin.rollout import roll_out
+from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import f1, minimality_ratio, optimality_preservation, score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
@@ -52,7 +52,7 @@ def problem(tmp_path: Path) -> Problem:
 
 
 def run(judge: Judge, problem: Problem, *answers: str | Exception, max_turns: int = 20) -> Episode:
-    return roll_out(judge, Scripted(*answers), problem, max_turns=max_turns)
+    return play(RepairEnv(judge, problem, max_turns), Scripted(*answers))
 
 
 def test_undoing_the_fault_scores_full(judge: Judge, problem: Problem) -> None:
@@ -189,7 +189,7 @@ def test_no_repair_grants_less_than_the_cheapest(judge: Judge, tmp_path: Path) -
     checked = 0
     for generated in load_benchmark(tmp_path / "bench").problems:
         for agent in ("random", "drop-first", "relax-first", "relax-minimal", "oracle"):
-            repair = roll_out(judge, make_agent(agent, amount=50.0), generated, max_turns=8).repair
+            repair = play(RepairEnv(judge, generated, 8), make_agent(agent, amount=50.0)).repair
             if repair is not None:
                 assert repair.needed is not None
                 assert repair.audit.granted >= repair.needed * (1 - 1e-6) - 1e-6
