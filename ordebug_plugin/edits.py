@@ -57,6 +57,10 @@ FREE = Interval(-math.inf, math.inf)
 _EXTRA_NUMBER = re.compile(r"(.+?)\s*,\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
 
 
+# The linear terms of a row: (variable, coefficient), in model order.
+Terms = tuple[tuple[str, float], ...]
+
+
 @dataclass(frozen=True)
 class Shape:
     """The editable parts of a model as loaded.
@@ -160,14 +164,16 @@ def resolve(shape: Shape, edits: Edits, action: Action) -> Action:
     if action.target is None:
         return action
     if action.kind is ActionKind.UPDATE_BOUNDS:
-        variable = _known(shape.variables, action.target, "variable")
+        variable = action.target
+        _check_known(shape.variables, variable, "variable")
         if variable in shape.binaries and not (action.numbers[0] >= 0 and action.numbers[1] <= 1):
             raise ActionError(f"variable {variable!r} is binary: its bounds stay within 0 and 1")
-        return replace(action, target=variable)
-    row = _known(shape.rows, _without_extra_number(shape, action), "constraint")
+        return action
+    row = _without_extra_number(shape, action)
+    _check_known(shape.rows, row, "constraint")
     if row in edits.dropped():
         raise ActionError(f"constraint {row!r} has no effect any more: use RESET() to bring it back")
-    return replace(action, target=row)
+    return action if row == action.target else replace(action, target=row)
 
 
 def apply_action(shape: Shape, edits: Edits, action: Action) -> Edits:
@@ -219,9 +225,9 @@ def _moved(original: Interval, value: float) -> Interval:
     return Interval(lower, upper)
 
 
-def _known(names: Mapping[str, Interval], name: str, noun: str) -> str:
+def _check_known(names: Mapping[str, Interval], name: str, noun: str) -> None:
     if name in names:
-        return name
+        return
     shown = name if len(name) <= 60 else name[:57] + "..."
     raise ActionError(f"no {noun} named {shown!r} in the model: names are exact, without quotes")
 

@@ -8,11 +8,12 @@ a step, changes nothing, and the next observation says what was wrong.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, resolve
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms, apply_action, resolve
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
@@ -70,8 +71,9 @@ class Observation:
         max_turns: Turns allowed.
         status: Solver status.
         iis: The IIS while the model is infeasible; None where it is not, or none was found within the WorkLimit.
-        rows: Names of the rows still in effect, in model order.
-        n_variables: Number of variables.
+        shape: The model as loaded.
+        edits: What was changed so far.
+        terms: The linear terms of the rows in the IIS.
         history: The steps taken so far.
         previous: The observation before the last step; None at the start.
     """
@@ -82,10 +84,17 @@ class Observation:
     max_turns: int
     status: Status
     iis: IIS | None
-    rows: tuple[str, ...]
-    n_variables: int
+    shape: Shape = field(repr=False)
+    edits: Edits
+    terms: Mapping[str, Terms] = field(repr=False)
     history: tuple[Step, ...]
     previous: Observation | None = field(default=None, repr=False)
+
+    @property
+    def rows(self) -> tuple[str, ...]:
+        """Names of the rows still in effect, in model order."""
+        dropped = self.edits.dropped()
+        return tuple(name for name in self.shape.rows if name not in dropped)
 
 
 @dataclass(frozen=True)
@@ -110,10 +119,10 @@ class RepairEnv:
         judge: The solver; used by this environment's thread alone while it runs.
         problem: The infeasible model.
         max_turns: Turns until the episode ends unrecovered.
-        last_iis: Whether the IIS is computed also after the last turn, where only a record would show it.
+        show_iis: Whether observations have the IIS. A replay that nobody looks at is faster without.
     """
 
-    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS, *, last_iis: bool = True) -> None:
+    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS, *, show_iis: bool = True) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns must be at least 1, not {max_turns}")
         self.judge = judge
@@ -122,8 +131,9 @@ class RepairEnv:
         self._edits = NO_EDITS
         self._history: tuple[Step, ...] = ()
         self._last: Observation | None = None
+        self._shape = Shape({}, {})  # until the model is read
         self._running = False
-        self._last_iis = last_iis
+        self._show_iis = show_iis
 
     @property
     def edits(self) -> Edits:
@@ -141,8 +151,8 @@ class RepairEnv:
         verdict = self.judge.solve(self.problem)
         if verdict.status is not Status.INFEASIBLE:
             raise ProblemError(f"{self.problem.path}: {_NOT_INFEASIBLE[verdict.status]}")
-        self._running = True
-        return self._observe(verdict.status, self.judge.iis(self.problem))
+        self._running, self._shape = True, self.judge.shape(self.problem)
+        return self._observe(verdict.status, self._iis(verdict))
 
     def step(self, text: str) -> Transition:
         """Takes one answer and lets the solver judge it.
@@ -159,8 +169,7 @@ class RepairEnv:
         answer = parse_answer(text)
         action, refusal = self._execute(answer)
         verdict = self.judge.solve(self.problem, self._edits)
-        seen = self._last_iis or len(self._history) + 1 < self.max_turns
-        iis = self.judge.iis(self.problem, self._edits) if seen and verdict.status is Status.INFEASIBLE else None
+        iis = self._iis(verdict)
         step = Step(
             answer=text,
             action=action,
@@ -175,6 +184,11 @@ class RepairEnv:
         outcome = self._outcome(action, refusal is not None, verdict)
         self._running = outcome is None
         return Transition(self._observe(verdict.status, iis), step, outcome)
+
+    def _iis(self, verdict: Verdict) -> IIS | None:
+        if not self._show_iis or verdict.status is not Status.INFEASIBLE:
+            return None
+        return self.judge.iis(self.problem, self._edits)
 
     def _execute(self, answer: Answer) -> tuple[Action | None, str | None]:
         """Applies the action to the edits; returns it, resolved, and why it was refused, or None."""
@@ -215,7 +229,6 @@ class RepairEnv:
         return None
 
     def _observe(self, status: Status, iis: IIS | None) -> Observation:
-        dropped = self._edits.dropped()
         self._last = Observation(
             problem_id=self.problem.id,
             error_type=self.problem.error_type,
@@ -223,16 +236,13 @@ class RepairEnv:
             max_turns=self.max_turns,
             status=status,
             iis=iis,
-            rows=tuple(name for name in self._shape.rows if name not in dropped),
-            n_variables=len(self._shape.variables),
+            shape=self._shape,
+            edits=self._edits,
+            terms={} if iis is None else self.judge.terms(self.problem, iis.rows),
             history=self._history,
             previous=self._last,
         )
         return self._last
-
-    @property
-    def _shape(self) -> Shape:
-        return self.judge.shape(self.problem)
 
 
 _NOT_INFEASIBLE = {

@@ -1,28 +1,21 @@
-"""Answers to components of a reward: one answer, or a batch of them as a trainer sends it.
-
-Total: whatever a batch holds, it gets as many grades as it has answers, and an infrastructure failure is a grade of its
-own kind (None), to be filled in neutrally (`neutral`), counted and logged, never a low reward.
-"""
+"""Answers to components of a reward: one trajectory at a time; `reward_pool` takes batches of them."""
 
 from __future__ import annotations
 
-import logging
 import math
 import threading
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass, replace
 
-from ordebug_plugin.edits import Edits, deviation, has_lost_side
+from ordebug_plugin.edits import NO_EDITS, Edits, apply_all, deviation, has_lost_side
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Reply
-from ordebug_plugin.errors import OrdebugError, SolverError
+from ordebug_plugin.errors import SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import render_answer
 from ordebug_plugin.reward import Components, Evidence, components
 from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import Judge
-
-logger = logging.getLogger(__name__)
 
 # Answers far beyond any answer format are cut before they are parsed; the action of an answer stands at its end.
 MAX_ANSWER = 200_000
@@ -42,6 +35,10 @@ class Task:
 
     problem: Problem
     history: tuple[str, ...] = ()
+
+    def __hash__(self) -> int:
+        """Hashes what differs between most tasks; hashing all of them, truth included, takes longer than a lookup."""
+        return hash((self.problem.content_hash, self.history))
 
 
 @dataclass(frozen=True)
@@ -88,7 +85,7 @@ class Grader:
             SolverError: Gurobi failed.
         """
         answers = tuple(answer[-MAX_ANSWER:] for answer in answers)
-        key = (task.problem.content_hash, task.problem.truth, task.history, answers)
+        key = (task, answers)
         with self._lock:
             known = self._grades.get(key)
         if known is None:
@@ -99,26 +96,14 @@ class Grader:
                 self._grades[key] = known
         return known
 
-    def grade_batch(self, tasks: Sequence[Task | OrdebugError], answers: Sequence[Sequence[str]]) -> list[Grade | None]:
-        """Grades a batch; None where the task is an error, or the solver failed. Raises nothing."""
-        grades: list[Grade | None] = []
-        for task, given in zip(tasks, answers, strict=True):
-            try:
-                if isinstance(task, OrdebugError):
-                    raise task
-                grades.append(self.grade(task, given))
-            except OrdebugError as error:
-                logger.warning("reward: an answer could not be judged and is neutral: %s", error)
-                grades.append(None)
-        return grades
-
     def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
         script = (*task.history, *answers)
-        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), last_iis=False)
-        episode = play(env, Replay(script))
+        # Nobody looks at the states of a replay; only where the culprit is unknown does the diagnosis ask for the IIS.
+        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), show_iis=not task.problem.truth.has_culprit)
+        episode = play(env, Replay(script), thorough=False)
         if episode.outcome is None:
             raise SolverError(episode.error or "the episode was lost")
-        own = replace(episode, turns=episode.turns[len(task.history) :])
+        own = replace(episode, turns=episode.turns[len(task.history) :]) if task.history else episode
         recovered = episode.outcome is Outcome.RECOVERED
         return Grade(own, components(own, _evidence(env, self._true_end(env), recovered=recovered)))
 
@@ -127,11 +112,13 @@ class Grader:
         problem = env.problem
         if not problem.truth.fix:
             return None
-        key = (problem.content_hash, problem.truth)
+        key = Task(problem)
+        if key not in self._ends and len(problem.truth.fix) == 1:
+            self._ends[key] = apply_all(env.judge.shape(problem), problem.truth.fix) or NO_EDITS, 1
         if key not in self._ends:
-            other = RepairEnv(env.judge, problem, len(problem.truth.fix), last_iis=False)
+            other = RepairEnv(env.judge, problem, len(problem.truth.fix), show_iis=False)
             script = [render_answer("The fault is known.", action) for action in problem.truth.fix]
-            episode = play(other, Replay(script))
+            episode = play(other, Replay(script), thorough=False)
             self._ends[key] = (other.edits, len(episode.turns))
         return self._ends[key]
 
@@ -150,25 +137,12 @@ def _evidence(env: RepairEnv, true_end: tuple[Edits, int] | None, *, recovered: 
     else:
         apart, turns_needed = deviation(shape, env.edits, true_end[0]), true_end[1]
     unknown = Evidence(None, None, frozenset(), apart, turns_needed)
-    cheapest = env.judge.relaxation(env.problem)
-    left = None if recovered else env.judge.relaxation(env.problem, env.edits)
-    if cheapest is None:
-        return unknown
-    elements = [("row", name) for name, _ in cheapest.rows] + [("variable", name) for name, _ in cheapest.variables]
-    remaining = 0.0 if recovered else None if left is None else left.cost
-    return Evidence(cheapest.cost, remaining, frozenset(elements), apart, turns_needed)
-
-
-def neutral(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float]:
-    """Fills in the mean of the group's scorable members, 0 where it has none: either way no advantage comes of it.
-
-    Args:
-        values: One per answer; None where infrastructure failed.
-        groups: The prompt of each answer.
-    """
-    known: dict[Hashable, list[float]] = {}
-    for value, group in zip(values, groups, strict=True):
-        if value is not None:
-            known.setdefault(group, []).append(value)
-    means = {group: sum(members) / len(members) for group, members in known.items()}
-    return [means.get(group, 0.0) if value is None else value for value, group in zip(values, groups, strict=True)]
+    if recovered and (apart == 0 or math.isinf(apart)) and env.problem.truth.has_culprit:
+        return unknown  # the cheapest repair would bear on nothing
+    needed = env.judge.infeasibility(env.problem)
+    remaining = 0.0 if recovered else env.judge.infeasibility(env.problem, env.edits)
+    cheapest = None if env.problem.truth.has_culprit else env.judge.relaxation(env.problem)
+    elements: set[tuple[str, str]] = set()
+    if cheapest is not None:
+        elements = {("row", name) for name, _ in cheapest.rows} | {("variable", name) for name, _ in cheapest.variables}
+    return Evidence(needed, remaining, frozenset(elements), apart, turns_needed)

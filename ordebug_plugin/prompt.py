@@ -6,7 +6,9 @@ default: the public prompts name the fault (``Type: B``) and the problem id repe
 
 from __future__ import annotations
 
+import math
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import (
@@ -16,7 +18,9 @@ from ordebug_plugin.actions import (
     THINK_OPEN,
     Action,
 )
+from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
+from ordebug_plugin.verdict import IIS
 
 INSTRUCTION = "Debug the infeasible optimization model and provide the action to fix it."
 SYSTEM_PROMPT = (
@@ -26,6 +30,8 @@ SYSTEM_PROMPT = (
 )
 # The public prompts list the row names up to this many rows, and only count them beyond.
 MAX_LISTED_ROWS = 15
+# A row's algebra is shown up to this many terms, and only counted beyond; its sides are always shown.
+MAX_TERMS = 12
 
 
 @dataclass(frozen=True)
@@ -35,6 +41,7 @@ class Style:
     Attributes:
         labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
         history: List the actions taken so far. Public demonstrations have none.
+        algebra: Write out the rows and bounds of the IIS as they stand. Public prompts have names alone.
         conversation: Send the turns so far as a conversation, the whole state in each, as multi-turn GRPO trains it;
             else every turn is a conversation of its own, as the demonstrations are.
         system: The system prompt, or None for none.
@@ -42,6 +49,7 @@ class Style:
 
     labels: bool = False
     history: bool = True
+    algebra: bool = False
     conversation: bool = False
     system: str | None = SYSTEM_PROMPT
 
@@ -85,7 +93,13 @@ def render_state(observation: Observation, style: Style) -> str:
         if iis.others:
             lines.append(f"Conflicting Others: {list(iis.others)!r}")
         sections.append("\n".join(lines))
-    structure = ["## Model Structure", f"Constraints: {len(observation.rows)}", f"Variables: {observation.n_variables}"]
+        if style.algebra:
+            sections.append("\n".join(["## IIS in Full", *_algebra(observation, iis)]))
+    structure = [
+        "## Model Structure",
+        f"Constraints: {len(observation.rows)}",
+        f"Variables: {len(observation.shape.variables)}",
+    ]
     if len(observation.rows) <= MAX_LISTED_ROWS:
         structure.append(f"Constraint Names: {list(observation.rows)!r}")
     sections.append("\n".join(structure))
@@ -95,6 +109,34 @@ def render_state(observation: Observation, style: Style) -> str:
         ]
         sections.append("\n".join(["## Previous Actions", *past]))
     return "\n\n".join(sections)
+
+
+def render_sides(interval: Interval) -> str:
+    """What an interval asks of a row or a variable: ``<= 40``, ``>= 4``, ``= 3`` or ``in [4, 40]``."""
+    lower, upper = f"{interval.lower:.12g}", f"{interval.upper:.12g}"
+    if interval.lower == interval.upper:
+        return f"= {upper}"
+    if math.isinf(interval.lower) and not interval.is_free:
+        return f"<= {upper}"
+    return f">= {lower}" if math.isinf(interval.upper) and not interval.is_free else f"in [{lower}, {upper}]"
+
+
+def _algebra(observation: Observation, iis: IIS) -> list[str]:
+    """The rows and bounds of the IIS as they stand. A row's name comes last, as a label in brackets."""
+    shape, edits = observation.shape, observation.edits
+    rows = [f"{_sum(observation.terms[name])} {render_sides(edits.row(shape, name))} ({name})" for name in iis.rows]
+    return rows + [f"{name} {render_sides(edits.variable(shape, name))}" for name in iis.bounds]
+
+
+def _sum(terms: Sequence[tuple[str, float]]) -> str:
+    """A linear expression: ``3 x - y + 0.5 z``."""
+    text = ""
+    for name, coefficient in terms[:MAX_TERMS]:
+        sign = "-" if coefficient < 0 else "+"
+        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):.12g} "
+        text += f" {sign} {size}{name}" if text else f"{'-' if sign == '-' else ''}{size}{name}"
+    rest = len(terms) - MAX_TERMS
+    return f"{text} + … ({rest} more terms)" if rest > 0 else text or "0"
 
 
 def render_answer(think: str, action: Action) -> str:

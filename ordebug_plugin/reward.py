@@ -32,7 +32,7 @@ class Evidence:
     """Solver facts that a reward needs beyond the episode.
 
     Attributes:
-        needed: L1 cost of the cheapest repair of the broken model; None where it is not known.
+        needed: L1 cost of the cheapest repair of the broken model; None where it is not known, or bears on nothing.
         remaining: The same for the model as the episode left it; 0 where it was recovered.
         cheapest: Elements, (``row`` or ``variable``, name), that the cheapest repair changes.
         deviation: How far the model that the episode left is from the model with the fault undone, summed over all
@@ -137,7 +137,7 @@ def _progress(evidence: Evidence) -> float:
 
 
 def _diagnosis(episode: Episode, scores: Scores, evidence: Evidence) -> float:
-    if episode.truth.rows or episode.truth.variables:
+    if episode.truth.has_culprit:
         return scores.da_f1
     touched = touched_elements(episode)
     if not touched or episode.iis is None:

@@ -10,6 +10,7 @@ could not be judged (infrastructure) gets the mean of its prompt group and is co
 from __future__ import annotations
 
 import logging
+import os
 from collections import Counter
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -17,8 +18,9 @@ from functools import lru_cache
 from typing import Any
 
 from ordebug_plugin.errors import OrdebugError, ProblemError
-from ordebug_plugin.grading import Grade, Grader, Task, neutral
-from ordebug_plugin.reward import COMPONENTS, PRESETS, composite
+from ordebug_plugin.grading import Task
+from ordebug_plugin.reward import COMPONENTS, PRESETS, Components, composite
+from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.tasks import COLUMN, load_task
 
 logger = logging.getLogger(__name__)
@@ -52,18 +54,18 @@ class RewardFunction:
                 completions hold its last turn only (ms-swift).
         """
         tasks = _tasks(columns.get(COLUMN), len(completions))
-        grades = grader().grade_batch(tasks, _trajectories(completions, columns.get("rollout_infos")))
-        lost = sum(grade is None for grade in grades)
+        parts = pool().components(tasks, _trajectories(completions, columns.get("rollout_infos")))
+        lost = parts.count(None)
         if lost:
             FAILURES[self.name] += lost
             logger.warning("%s: %d of %d completions could not be judged", self.name, lost, len(completions))
-        return neutral([None if grade is None else self.value(grade) for grade in grades], _groups(columns, tasks))
+        return neutral([None if part is None else self.value(part) for part in parts], _groups(columns, tasks))
 
-    def value(self, grade: Grade) -> float:
-        """This reward of a graded answer."""
+    def value(self, parts: Components) -> float:
+        """This reward of an answer with these components."""
         if self.name in PRESETS:
-            return composite(grade.components, PRESETS[self.name])
-        return float(getattr(grade.components, self.name.removeprefix("ordebug_")))
+            return composite(parts, PRESETS[self.name])
+        return float(getattr(parts, self.name.removeprefix("ordebug_")))
 
 
 REWARDS: Mapping[str, RewardFunction] = {
@@ -71,10 +73,14 @@ REWARDS: Mapping[str, RewardFunction] = {
 }
 
 
+def pool() -> RewardPool:
+    """One pool per process, shared by all reward functions: a completion is judged once for all of them."""
+    return _pool_of(os.getpid())  # a forked process inherits no workers
+
+
 @lru_cache(maxsize=1)
-def grader() -> Grader:
-    """One grader per process, shared by all reward functions: a completion is judged once for all of them."""
-    return Grader()
+def _pool_of(process: int) -> RewardPool:
+    return RewardPool()
 
 
 def _tasks(column: Any, n: int) -> list[Task | OrdebugError]:
@@ -116,3 +122,18 @@ def _groups(columns: Mapping[str, Any], tasks: Sequence[Task | OrdebugError]) ->
     if isinstance(ids, Sequence) and not isinstance(ids, str) and len(ids) == len(tasks):
         return [str(value) for value in ids]
     return [("error", str(task)) if isinstance(task, OrdebugError) else task for task in tasks]
+
+
+def neutral(values: Sequence[float | None], groups: Sequence[Hashable]) -> list[float]:
+    """Fills in the mean of the group's scorable members, 0 where it has none: either way no advantage comes of it.
+
+    Args:
+        values: One per answer; None where infrastructure failed.
+        groups: The prompt of each answer.
+    """
+    known: dict[Hashable, list[float]] = {}
+    for value, group in zip(values, groups, strict=True):
+        if value is not None:
+            known.setdefault(group, []).append(value)
+    means = {group: sum(members) / len(members) for group, members in known.items()}
+    return [means.get(group, 0.0) if value is None else value for value, group in zip(values, groups, strict=True)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 
 from ordebug_plugin.agents import Agent
 from ordebug_plugin.edits import NO_EDITS, apply_all
@@ -14,13 +13,21 @@ from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, 
 from ordebug_plugin.verdict import Audit
 
 
-def play(env: RepairEnv, agent: Agent, *, sample: int = 0, stopped: Callable[[], bool] = lambda: False) -> Episode:
+def play(
+    env: RepairEnv,
+    agent: Agent,
+    *,
+    sample: int = 0,
+    thorough: bool = True,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Episode:
     """Resets an environment and runs its episode. A failing server or solver is recorded in it, not raised.
 
     Args:
         env: The environment.
         agent: The policy.
         sample: Number of the repetition.
+        thorough: See `audit`.
         stopped: Asked before every turn; once it says yes, the episode is given up.
 
     Raises:
@@ -45,16 +52,23 @@ def play(env: RepairEnv, agent: Agent, *, sample: int = 0, stopped: Callable[[],
             transition = env.step(reply.text)
             turns.append(Turn(reply, transition.step, time.perf_counter() - began))
             observation, outcome = transition.observation, transition.outcome
-        repair = audit(env) if outcome is Outcome.RECOVERED else None
+        repair = audit(env, thorough=thorough) if outcome is Outcome.RECOVERED else None
     except (ServerError, SolverError) as failure:
         return _episode(env, sample, start, tuple(turns), failure)
-    return replace(_episode(env, sample, start, tuple(turns), None), outcome=outcome, repair=repair)
+    return _episode(env, sample, start, tuple(turns), outcome=outcome, repair=repair)
 
 
-def _episode(
-    env: RepairEnv, sample: int, start: Observation | None, turns: tuple[Turn, ...], failure: OrdebugError | None
+def _episode(  # noqa: PLR0913  # what ended it, by keyword
+    env: RepairEnv,
+    sample: int,
+    start: Observation | None,
+    turns: tuple[Turn, ...],
+    failure: OrdebugError | None = None,
+    *,
+    outcome: Outcome | None = None,
+    repair: Repair | None = None,
 ) -> Episode:
-    """An episode without its end; `start` is None where the solver failed before there was one."""
+    """An episode as it ended; `start` is None where the solver failed before there was one."""
     problem = env.problem
     shape = None if start is None else env.judge.shape(problem)
     return Episode(
@@ -68,27 +82,36 @@ def _episode(
         sample=sample,
         iis=None if start is None else start.iis,
         turns=turns,
-        outcome=None,
+        outcome=outcome,
+        repair=repair,
         error=None if failure is None else f"{type(failure).__name__}: {failure}",
     )
 
 
-def audit(env: RepairEnv) -> Repair:
+def audit(env: RepairEnv, *, thorough: bool = True) -> Repair:
     """The solver's facts about a recovered model.
 
     A row that was brought back to what it was before the fault is enforced as it was, whether it can bind or not.
+
+    Args:
+        env: An environment whose model is repaired.
+        thorough: Find the cost of the cheapest repair also where preservation does not ask for it.
 
     Raises:
         SolverError: Gurobi failed.
     """
     judge, problem, edits = env.judge, env.problem, env.edits
-    relaxation = judge.relaxation(problem)
     facts = judge.audit(problem, edits)
-    true = apply_all(judge.shape(problem), problem.truth.fix) or NO_EDITS
-    undone = {row for row, interval in edits.rows if not interval.is_free} & set(edits.rows_as_in(true))
-    lost = tuple(row for row in facts.lost_rows if row not in undone)
+    objective = judge.solve(problem, edits).objective
+    has_op = objective is not None and problem.truth.objective is not None
+    relaxation = judge.relaxation(problem) if thorough or not has_op else None
+    lost = facts.lost_rows
+    if not edits.dropped().issuperset(lost):
+        true = apply_all(judge.shape(problem), problem.truth.fix) or NO_EDITS
+        undone = edits.rows_as_in(true) - edits.dropped()
+        lost = tuple(row for row in lost if row not in undone)
     return Repair(
-        objective=judge.solve(problem, edits).objective,
+        objective=objective,
         needed=None if relaxation is None else relaxation.cost,
         audit=Audit(facts.granted, lost),
     )

@@ -17,9 +17,12 @@ from typing import Any
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, load_problem
+from ordebug_plugin.prompt import Style
 from ordebug_plugin.truth import dump_truth, load_truth
 
 COLUMN = "task"
+# How the prompt was rendered: a multi-turn environment must render the later turns likewise.
+STYLE_COLUMN = "style"
 
 
 def dump_task(task: Task, *, inline: bool = False) -> str:
@@ -70,6 +73,20 @@ def load_task(text: str) -> Task:
     if load_problem(path).content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
     return Task(Problem(problem_id, path, content_hash, error_type, truth=truth), history)
+
+
+def load_style(text: str) -> Style:
+    """Reads what `dataclasses.asdict` made of a style, in JSON.
+
+    Raises:
+        ProblemError: The text is no style.
+    """
+    try:
+        return Style(**json.loads(text))
+    except (ValueError, TypeError) as error:
+        raise ProblemError(
+            f"the dataset column {STYLE_COLUMN!r} holds no style ({error}): write it with `ordebug data grpo`"
+        ) from error
 
 
 def _materialize(name: str, text: str) -> Path:

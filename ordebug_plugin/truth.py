@@ -38,6 +38,11 @@ class Truth:
     added_rows: tuple[str, ...] = ()
     fix: tuple[Action, ...] = ()
 
+    @property
+    def has_culprit(self) -> bool:
+        """Whether it is known what is at fault."""
+        return bool(self.rows or self.variables)
+
 
 UNKNOWN = Truth()
 

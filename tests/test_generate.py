@@ -75,7 +75,7 @@ def test_broken_as_recorded_and_the_fix_restores_the_objective(folder: Path, ben
             assert record["iis_constraints"] == list(observation.iis.rows)
             assert record["iis_bounds"] == list(observation.iis.bounds)
             assert record["n_constraints"] == len(observation.rows)
-            assert record["n_variables"] == observation.n_variables
+            assert record["n_variables"] == len(observation.shape.variables)
             shape = judge.shape(problem)
             edits = NO_EDITS
             for action in problem.truth.fix:

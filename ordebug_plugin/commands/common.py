@@ -75,6 +75,11 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_algebra_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--algebra``, which must be the same wherever one model is trained and evaluated."""
+    parser.add_argument("--algebra", action="store_true", help="write out the rows and bounds of the IIS in prompts")
+
+
 def system_prompt(options: argparse.Namespace) -> str | None:
     """The system prompt chosen by ``--system``; None for none."""
     text: str = options.system

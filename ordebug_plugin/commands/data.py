@@ -12,6 +12,7 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
+    add_algebra_option,
     add_system_option,
     positive,
     print_json,
@@ -51,6 +52,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("target", type=Path, metavar="OUT.json", help="Alpaca file to write")
     parser.add_argument("--per-problem", type=positive, default=4, metavar="N", help="rows per problem (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    add_algebra_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_demos)
 
@@ -64,6 +66,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
     parser.add_argument("--inline", action="store_true", help="put the models in, instead of their absolute paths")
     add_system_option(parser)
+    add_algebra_option(parser)
     parser.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_grpo)
@@ -113,6 +116,7 @@ def run_demos(options: argparse.Namespace) -> int:
             options.target,
             seed=options.seed,
             per_problem=options.per_problem,
+            style=Style(algebra=options.algebra),
             on_progress=lambda _: advance(""),
         )
     if options.json:
@@ -130,7 +134,7 @@ def run_grpo(options: argparse.Namespace) -> int:
         SolverError: Gurobi failed.
     """
     problems = load_benchmark(options.benchmark).problems[: options.limit]
-    style = Style(labels=options.labels, system=system_prompt(options))
+    style = Style(labels=options.labels, algebra=options.algebra, system=system_prompt(options))
     with progress("prompts", len(problems)) as advance:
         report = write_prompts(
             problems, options.target, style=style, inline=options.inline, on_progress=lambda _: advance("")

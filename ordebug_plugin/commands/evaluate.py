@@ -15,6 +15,7 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
+    add_algebra_option,
     add_system_option,
     nonnegative,
     positive,
@@ -63,6 +64,7 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument(
         "--conversation", action="store_true", help="send the turns so far as a conversation, as multi-turn GRPO does"
     )
+    add_algebra_option(more)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     parser.add_argument(
         "--work-limit",
@@ -157,6 +159,7 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
     style = Style(
         labels=options.labels,
         history=not options.no_history,
+        algebra=options.algebra,
         conversation=options.conversation,
         system=system_prompt(options),
     )

@@ -14,7 +14,7 @@ from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.solver import Judge
-from ordebug_plugin.tasks import COLUMN, dump_task
+from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, dump_task
 
 
 @dataclass(frozen=True)
@@ -33,7 +33,7 @@ def write_prompts(
     inline: bool,
     on_progress: Callable[[int], None] = lambda _: None,
 ) -> PromptReport:
-    """Writes one prompt a problem, as JSONL with the columns ``messages``, ``problem_id`` and ``task``.
+    """Writes one prompt a problem, as JSONL with the columns ``messages``, ``problem_id``, ``task`` and ``style``.
 
     Args:
         problems: Infeasible models.
@@ -57,6 +57,7 @@ def write_prompts(
                 "messages": [asdict(message) for message in messages],
                 "problem_id": problem.id,
                 COLUMN: dump_task(Task(problem), inline=inline),
+                STYLE_COLUMN: json.dumps(asdict(style)),
             }
             lines.append(json.dumps(row, ensure_ascii=False) + "\n")
             on_progress(number)

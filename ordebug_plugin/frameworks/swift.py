@@ -6,6 +6,9 @@ Call `register` from a file given to ``--external_plugins``: recipes/plugin/ doe
 from __future__ import annotations
 
 import logging
+import os
+import threading
+from functools import lru_cache
 from typing import Any
 
 from swift.dataset import DatasetMeta, register_dataset
@@ -15,9 +18,11 @@ from swift.rollout.multi_turn import GYMScheduler, multi_turns
 
 from ordebug_plugin.env import MAX_TURNS, RepairEnv
 from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.grading import REWARD_PATIENCE, REWARD_WORK_LIMIT
 from ordebug_plugin.prompt import Style, canonical_answer, render_user
-from ordebug_plugin.reward_functions import REWARDS, RewardFunction, grader
-from ordebug_plugin.tasks import COLUMN, load_task
+from ordebug_plugin.reward_functions import REWARDS, RewardFunction
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, load_style, load_task
 
 logger = logging.getLogger(__name__)
 
@@ -49,8 +54,14 @@ def _orm(function: RewardFunction) -> type[ORM]:
     return type(function.name, (ORM,), {"__call__": call, "__doc__": f"The reward {function.name}."})
 
 
+@lru_cache(maxsize=64)
+def _judge(process: int, thread: int) -> Judge:
+    """The judge of a thread; environments step one after the other, so they share it."""
+    return Judge(work_limit=REWARD_WORK_LIMIT, patience=REWARD_PATIENCE)
+
+
 class RepairGym(Env):  # type: ignore[misc]
-    """`RepairEnv` as ms-swift's gym drives it: the whole state each turn, as `Style(conversation=True)` renders it.
+    """`RepairEnv` as ms-swift's gym drives it: the whole state each turn, in the style of the dataset row.
 
     Steps are worth 0; the trajectory is scored as a whole by the reward functions. It raises nothing: a failing solver
     ends the trajectory, which the rewards then find neutral.
@@ -63,22 +74,23 @@ class RepairGym(Env):  # type: ignore[misc]
         super().__init__(env_config)
         self.max_turns = int((env_config or {}).get("max_turns", MAX_TURNS))
         self.answers: list[str] = []
-        self._style = Style(conversation=True)
+        self._style = Style()
         self._env: RepairEnv | None = None
 
     async def reset(self, config: Any) -> tuple[str, dict[str, Any], str]:
         """Starts the episode of a dataset row; returns the first user message, no information, the system prompt."""
         self.answers = []
-        system = self._style.system or ""
+        row = config.data_dict or {}
         try:
-            task = load_task(str((config.data_dict or {}).get(COLUMN)))
-            self._env = RepairEnv(grader().judge(), task.problem, self.max_turns)
+            self._style = load_style(str(row.get(STYLE_COLUMN)))
+            task = load_task(str(row.get(COLUMN)))
+            self._env = RepairEnv(_judge(os.getpid(), threading.get_ident()), task.problem, self.max_turns)
             observation = self._env.reset()
         except OrdebugError as error:
             logger.warning("the environment cannot start, the trajectory is neutral: %s", error)
             self._env = None
-            return LOST, {}, system
-        return render_user(observation, self._style), {}, system
+            return LOST, {}, self._style.system or ""
+        return render_user(observation, self._style), {}, self._style.system or ""
 
     async def step(self, action: list[dict[str, Any]]) -> tuple[str, float, bool, dict[str, Any]]:
         """Takes the last message of the conversation as the answer."""

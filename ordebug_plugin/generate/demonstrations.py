@@ -4,8 +4,9 @@ A demonstrated episode is played in `RepairEnv`. It may begin with a stumble (a 
 without an action, a relaxation that is too small), which is shown in later prompts but never as an answer to learn.
 An answer becomes a row only when its episode recovers, and when, if it is a repair, it broke the conflict it named.
 
-The reasoning says only what its prompt shows: names, the IIS, what was tried. Which row of the IIS is at fault cannot
-be read from names, so the choice among them is random, and so is what is done to the row. That variety is wanted:
+The reasoning says only what its prompt shows: names, the IIS (in full, where the style has it), what was tried. Which
+row of the IIS is at fault cannot be read from names, and the demonstrator does not weigh numbers either, except that it
+suspects a strange bound: the choice among rows is random, and so is what is done to the row. That variety is wanted:
 reinforcement learning after this has something to choose from.
 """
 
@@ -24,7 +25,7 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_state
+from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_sides, render_state
 from ordebug_plugin.solver import Judge
 
 # An episode that is longer is no example to follow.
@@ -42,6 +43,9 @@ ROW_ACTIONS = {
 }
 # Share of first repairs on a variable, where the IIS holds bounds.
 BOUND_SHARE = 0.15
+# The same where the prompt shows the bounds, and one looks like a slip: above 0 from below, or hardly above it.
+SLIP_SHARE = 0.5
+SMALL_BOUND = 2.0
 # Amounts are powers of ten: how much is needed cannot be read from names, only how much was not enough.
 FIRST_AMOUNTS = (100.0, 1000.0)
 LARGEST_AMOUNT = 1e5
@@ -86,12 +90,13 @@ class _Shown:
     worth_learning: bool
 
 
-def make_demonstrations(
+def make_demonstrations(  # noqa: PLR0913  # all but two by keyword
     benchmark: Benchmark,
     out: Path,
     *,
     seed: int,
     per_problem: int,
+    style: Style = Style(),  # noqa: B008  # frozen
     on_progress: Callable[[int], None] | None = None,
 ) -> DemonstrationReport:
     """Writes an Alpaca file with `per_problem` demonstrations for each problem; the same seed gives the same bytes.
@@ -101,6 +106,7 @@ def make_demonstrations(
         out: The file to write, ``{"metadata": …, "data": [{instruction, input, output, metadata}, …]}``.
         seed: Problem i depends on (seed, i) alone.
         per_problem: Rows wanted per problem; a problem that resists gives fewer.
+        style: What the prompts show; with `algebra` the reasoning cites it.
         on_progress: Called with the number of problems done, after each.
 
     Raises:
@@ -120,7 +126,7 @@ def make_demonstrations(
             shown: list[_Shown] = []
             # Tries are bounded: some problem may resist every random repair.
             for _ in range(4 * per_problem):
-                episode = _play(env, rng)
+                episode = _play(env, style, rng)
                 discarded += not episode
                 learnable = [turn for turn in episode if turn.worth_learning]
                 if learnable:  # one turn of each, mostly the first: long episodes would crowd out first turns
@@ -156,7 +162,7 @@ def _row(problem: Problem, shown: _Shown) -> dict[str, object]:
     }
 
 
-def _play(env: RepairEnv, rng: random.Random) -> list[_Shown]:
+def _play(env: RepairEnv, style: Style, rng: random.Random) -> list[_Shown]:
     """Plays one episode; returns its turns, or nothing where it did not recover."""
     observation = env.reset()
     shown: list[_Shown] = []
@@ -166,11 +172,11 @@ def _play(env: RepairEnv, rng: random.Random) -> list[_Shown]:
         if transition.outcome is not None:
             return []
     while observation.iis is not None and (observation.iis.rows or observation.iis.bounds):
-        move = _choose(observation, rng)
+        move = _choose(observation, style, rng)
         transition = env.step(render_answer(move.think, move.action))
         broke_it = transition.observation.iis != observation.iis
         worth = broke_it or not move.action.is_repair
-        shown.append(_Shown(render_state(observation, Style()), move, observation.turn, worth))
+        shown.append(_Shown(render_state(observation, style), move, observation.turn, worth))
         if transition.outcome is Outcome.RECOVERED:
             return shown
         if transition.outcome is not None:
@@ -191,23 +197,29 @@ def _stumble(observation: Observation, rng: random.Random) -> str:
     return render_answer("A guess.", Action(ActionKind.RELAX_CONSTRAINT, rng.choice(names), (1.0,)))
 
 
-def _choose(observation: Observation, rng: random.Random) -> _Move:
+def _choose(observation: Observation, style: Style, rng: random.Random) -> _Move:
     """Chooses the next action and says why, from what the prompt shows alone."""
     iis = observation.iis
     rows = _conflict_rows(observation)
     bounds = list(iis.bounds) if iis is not None else []
-    opening = _opening(rows, bounds)
+    opening = _opening(observation, rows, bounds, style)
     if observation.history:
         follow = _follow_up(observation, opening, rng)
         if follow is not None:
             return follow
-    if bounds and (not rows or rng.random() < BOUND_SHARE):
-        variable = rng.choice(bounds)
-        think = f"{opening} I let {variable} take any value from 0.0 up."
+    slips = [variable for variable in bounds if style.algebra and _looks_wrong(observation, variable)]
+    if bounds and (not rows or rng.random() < (SLIP_SHARE if slips else BOUND_SHARE)):
+        variable = rng.choice(slips or bounds)
+        think = f"{opening} I let one take any value from 0.0 up: {variable}."
         return _Move(think, Action(ActionKind.UPDATE_BOUNDS, variable, (0.0, math.inf)))
     row = rng.choice(rows)
     kind = rng.choices(list(ROW_ACTIONS), weights=list(ROW_ACTIONS.values()))[0]
     return _on_row(kind, row, opening, rng)
+
+
+def _looks_wrong(observation: Observation, variable: str) -> bool:
+    bounds = observation.edits.variable(observation.shape, variable)
+    return bounds.lower > 0 or bounds.upper <= SMALL_BOUND
 
 
 def _on_row(kind: ActionKind, row: str, opening: str, rng: random.Random) -> _Move:
@@ -223,7 +235,7 @@ def _on_row(kind: ActionKind, row: str, opening: str, rng: random.Random) -> _Mo
 
 
 _DROP_REASONS = (
-    "Names do not tell which is wrong, so I drop one",
+    "One of them must go, I drop",
     "Without one of them the conflict is gone. I drop",
 )
 
@@ -262,8 +274,13 @@ def _last_amount(observation: Observation) -> dict[str, float]:
     return amounts
 
 
-def _opening(rows: list[str], bounds: list[str]) -> str:
+def _opening(observation: Observation, rows: list[str], bounds: list[str], style: Style) -> str:
     """Names the conflict as the prompt lists it: the rows, then the variables whose bounds are in it."""
+    if style.algebra:
+        shape, edits = observation.shape, observation.edits
+        sides = [f"{render_sides(edits.row(shape, row))} ({row})" for row in rows]
+        sides += [f"{render_sides(edits.variable(shape, variable))} ({variable})" for variable in bounds]
+        return f"In conflict: {', '.join(sides)}."
     text = f"In conflict: {rows!r}"
     return f"{text}, bounds of {bounds!r}." if bounds else f"{text}."
 

@@ -1,0 +1,15 @@
+"""The judge: what Gurobi says about a model and its edits. The only package that imports gurobipy."""
+
+from __future__ import annotations
+
+from ordebug_plugin.solver.judge import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver.licence import Licence, gurobi_version, probe_licence
+
+__all__ = [
+    "DEFAULT_PATIENCE",
+    "DEFAULT_WORK_LIMIT",
+    "Judge",
+    "Licence",
+    "gurobi_version",
+    "probe_licence",
+]

@@ -1,0 +1,247 @@
+"""The judge: one Gurobi environment, and answers to questions about models under edits.
+
+It reads each model once, applies the difference between the edits asked for and those in place, and remembers its
+answers per edit set, so a state reached twice is solved once. Every solve starts from a reset: the answer never
+depends on what was asked before.
+
+Limits are WorkLimit, never TimeLimit: the same question has the same answer on a slow machine.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import TypeVar
+
+import gurobipy as gp
+from gurobipy import GRB
+
+from ordebug_plugin import points
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms
+from ordebug_plugin.errors import LicenseLimitError, SolverError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver.elastic import infeasibility, relaxation
+from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
+from ordebug_plugin.solver.search import Search, environment_parameters
+from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
+
+# Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
+DEFAULT_WORK_LIMIT = 60.0
+# Seconds for a single Gurobi call. Not a limit of the question but of our patience: passing it is an infrastructure
+# failure, never a verdict, because it would depend on the machine.
+DEFAULT_PATIENCE = 600.0
+_ANSWERS_KEPT = 4096  # per model
+
+T = TypeVar("T")
+
+
+class Judge:
+    """Answers questions about a problem under edits. Not thread-safe: one judge per thread.
+
+    Args:
+        work_limit: WorkLimit of every single Gurobi call, in work units.
+        patience: Seconds of every single Gurobi call, after which it counts as failed.
+        models_kept: How many models stay in memory, the most recently used ones.
+
+    Raises:
+        SolverError: No Gurobi environment can be started (licence).
+    """
+
+    def __init__(
+        self,
+        *,
+        work_limit: float = DEFAULT_WORK_LIMIT,
+        patience: float = DEFAULT_PATIENCE,
+        models_kept: int = 256,
+    ) -> None:
+        self._work_limit = work_limit
+        self._env = start_environment(TimeLimit=patience, **environment_parameters(work_limit))
+        self._models: OrderedDict[str, Loaded] = OrderedDict()
+        self._models_kept = models_kept
+
+    def __enter__(self) -> Judge:
+        """Returns the judge itself."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Closes the judge."""
+        self.close()
+
+    def close(self) -> None:
+        """Frees every model and the Gurobi environment."""
+        for loaded in self._models.values():
+            loaded.dispose()
+        self._models.clear()
+        self._env.dispose()
+
+    def shape(self, problem: Problem) -> Shape:
+        """The rows and variables of the model as loaded.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        return self._load(problem).shape
+
+    def terms(self, problem: Problem, rows: Iterable[str]) -> dict[str, Terms]:
+        """The linear terms of some rows.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        loaded = self._load(problem)
+        return {row: loaded.terms(row) for row in rows}
+
+    def solve(self, problem: Problem, edits: Edits = NO_EDITS) -> Verdict:
+        """Status and objective of the model under edits.
+
+        Raises:
+            LicenseLimitError: The model is too large for the licence.
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "solve", _solve)
+
+    def iis(self, problem: Problem, edits: Edits = NO_EDITS) -> IIS | None:
+        """An IIS of the infeasible model under edits; None where the WorkLimit ends before one is found.
+
+        Raises:
+            SolverError: Gurobi failed, or the model is feasible.
+        """
+        return self._remember(problem, edits, "iis", _iis)
+
+    def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
+        """The cheapest repair of the model under edits; None where it cannot be computed.
+
+        That is: the WorkLimit ends before it is proven; feasRelax, which adds columns, passes the licence limit where
+        the model did not; or the model has semi-continuous variables, which feasRelax cannot relax.
+
+        Raises:
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "relaxation", relaxation)
+
+    def infeasibility(self, problem: Problem, edits: Edits = NO_EDITS) -> float | None:
+        """What the cheapest repair costs, as `relaxation` would say, but sooner."""
+        return self._remember(problem, edits, "infeasibility", infeasibility)
+
+    def audit(self, problem: Problem, edits: Edits) -> Audit:
+        """What the edits gave away, for edits whose model is feasible.
+
+        Raises:
+            SolverError: Gurobi failed, or the model under these edits has no solution.
+        """
+        return self._remember(problem, edits, "audit", _audit)
+
+    def _remember(self, problem: Problem, edits: Edits, name: str, ask: Callable[[Loaded, Edits], T]) -> T:
+        loaded = self._load(problem)
+        answers = loaded.answers
+        key = (name, edits)
+        if key not in answers:
+            if len(answers) >= _ANSWERS_KEPT:
+                answers.clear()
+            try:
+                with _gurobi_errors(problem):
+                    answers[key] = ask(loaded, edits)
+            except SolverError:
+                # The model may carry half of the edits: read it anew next time.
+                self._models.pop(problem.content_hash).dispose()
+                raise
+        return answers[key]  # type: ignore[return-value]  # each name is asked with one function
+
+    def _load(self, problem: Problem) -> Loaded:
+        loaded = self._models.get(problem.content_hash)
+        if loaded is not None:
+            self._models.move_to_end(problem.content_hash)
+            return loaded
+        loaded = self._models[problem.content_hash] = read(problem, self._env, self._work_limit)
+        if len(self._models) > self._models_kept:
+            _, oldest = self._models.popitem(last=False)
+            oldest.dispose()
+        return loaded
+
+
+@contextmanager
+def _gurobi_errors(problem: Problem) -> Iterator[None]:
+    try:
+        yield
+    except SolverError as error:
+        raise SolverError(f"{problem.path}: {error}") from error
+    except gp.GurobiError as error:
+        if error.errno == SIZE_LIMITED:
+            raise LicenseLimitError(
+                f"{problem.path}: the model is larger than this Gurobi licence allows (2000 rows, 2000 columns in the "
+                "wheel's own). Set GRB_LICENSE_FILE to a full licence."
+            ) from error
+        raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+
+
+def _solve(loaded: Loaded, edits: Edits) -> Verdict:
+    loaded.carry(edits)
+    model = loaded.model
+    status = loaded.search.optimize()
+    if status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
+        return _resolve_unbounded(loaded)
+    loaded.point = (edits, loaded.values(model)) if model.SolCount > 0 else None
+    return _verdict(model, status)
+
+
+def _resolve_unbounded(loaded: Loaded) -> Verdict:
+    """Decides between infeasible and unbounded by solving without an objective.
+
+    Gurobi's UNBOUNDED only says that an improving ray exists, not that a point does (reference manual, status
+    codes). Without an objective nothing is unbounded, and presolve, where it is used, keeps its strength,
+    which DualReductions=0 would give up.
+    """
+    with loaded.model.copy() as feasibility:
+        if feasibility.IsMultiObj:
+            feasibility.NumObj = 0
+        feasibility.setObjective(0.0)
+        verdict = _verdict(feasibility, Search.of(feasibility, loaded.search.work_limit).optimize())
+    return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
+
+
+def _verdict(model: gp.Model, status: int) -> Verdict:
+    if status == GRB.OPTIMAL:
+        return Verdict(Status.OPTIMAL, float(model.ObjVal))
+    if status == GRB.INFEASIBLE:
+        return Verdict(Status.INFEASIBLE)
+    if status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
+        return Verdict(Status.FEASIBLE if model.SolCount > 0 else Status.LIMIT)
+    if status == GRB.TIME_LIMIT:
+        raise SolverError("Gurobi did not return in time, although within its WorkLimit: the machine is overloaded")
+    raise SolverError(f"Gurobi ended with the unexpected status {status}")
+
+
+def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
+    loaded.carry(edits)
+    model = loaded.model
+    model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    model.computeIIS()
+    if not model.IISMinimal and loaded.search.plain:
+        with loaded.search.unbridled():
+            model.reset()
+            model.computeIIS()
+    in_rows = model.getAttr(GRB.Attr.IISConstr)
+    rows = tuple(name for name, row in loaded.rows.items() if in_rows[row.constr.index])
+    lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
+    bounds = tuple(name for name, var in loaded.variables.items() if lower[var.index] or upper[var.index])
+    others = tuple(
+        [item.QCName for item in model.getQConstrs() if item.IISQConstr]
+        + [f"SOS {item.index}" for item in model.getSOSs() if item.IISSOS]
+        + [item.GenConstrName for item in model.getGenConstrs() if item.IISGenConstr]
+    )
+    if not rows and not bounds and not others:
+        return None
+    return IIS(rows, bounds, others, minimal=bool(model.IISMinimal))
+
+
+def _audit(loaded: Loaded, edits: Edits) -> Audit:
+    if loaded.point is None or loaded.point[0] != edits:
+        _solve(loaded, edits)
+    if loaded.point is None:
+        raise SolverError("the model under these edits has no solution to audit")
+    terms = {name: loaded.terms(name) for name, _ in edits.rows}
+    return points.audit(loaded.shape, edits, terms, loaded.point[1])

@@ -1,0 +1,267 @@
+"""A model inside Gurobi: read from its file, and carrying edits."""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from dataclasses import dataclass, field
+
+import gurobipy as gp
+from gurobipy import GRB
+
+from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, Interval, Shape, Terms
+from ordebug_plugin.errors import ProblemError, SolverError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver.search import Search
+
+SIZE_LIMITED = 10010  # Gurobi's error where a model is too large for the licence
+_READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
+
+
+@dataclass
+class Row:
+    """A row inside Gurobi. `slack` is the column with which Gurobi writes a range: a·x + coefficient·slack = RHS."""
+
+    constr: gp.Constr
+    slack: gp.Var | None = None
+    native: bool = False  # the slack column came with the file and stays
+
+    def set(self, model: gp.Model, interval: Interval) -> None:
+        """Writes an interval: as a plain sense where one will do, else as an equality with a slack column.
+
+        A row is dropped by an infinite right-hand side, not removed: status and IIS are the same, and it can come back.
+        """
+        lower, upper = interval.lower, interval.upper
+        ranged = -INFINITY < lower < upper < INFINITY
+        if self.slack is not None and not self.native and not ranged:
+            model.remove(self.slack)
+            self.slack = None
+        if ranged:
+            self.constr.Sense, self.constr.RHS = GRB.EQUAL, upper
+            if self.slack is None:
+                self.slack = model.addVar(ub=upper - lower, column=gp.Column(1.0, self.constr))
+            else:
+                self.slack.LB, self.slack.UB = 0.0, upper - lower
+            if self.native and model.getCoeff(self.constr, self.slack) < 0:
+                self.constr.RHS = lower
+            return
+        if self.slack is not None:
+            self.slack.LB = self.slack.UB = 0.0
+        if lower == upper:
+            self.constr.Sense, self.constr.RHS = GRB.EQUAL, upper
+        elif lower == -math.inf:
+            self.constr.Sense, self.constr.RHS = GRB.LESS_EQUAL, min(upper, GRB.INFINITY)
+        else:
+            self.constr.Sense, self.constr.RHS = GRB.GREATER_EQUAL, lower
+
+
+@dataclass
+class Elastic:
+    """The relaxation of a model, with the edits that it carries at the moment.
+
+    Attributes:
+        model: What feasRelax made of the model as loaded.
+        search: How it is solved.
+        rows: Its rows.
+        lower: The rows that stand for lower bounds, by variable; none where the file has no bound.
+        upper: Likewise for upper bounds.
+    """
+
+    model: gp.Model
+    search: Search
+    rows: dict[str, Row]
+    lower: dict[str, gp.Constr]
+    upper: dict[str, gp.Constr]
+    edits: Edits = NO_EDITS
+
+    def takes(self, edits: Edits) -> bool:
+        """Whether the edits can be written into it: no side where there was none, and no range of the file's."""
+        if any(self.rows[name].native for name, _ in edits.rows):
+            return False
+        return all(
+            (name in self.lower or math.isinf(new.lower)) and (name in self.upper or math.isinf(new.upper))
+            for name, new in edits.variables
+        )
+
+    def carry(self, shape: Shape, edits: Edits) -> None:
+        """Writes edits that it `takes`, instead of those it carries."""
+        for name in changed(self.edits.rows, edits.rows):
+            self.rows[name].set(self.model, edits.row(shape, name))
+        for name in changed(self.edits.variables, edits.variables):
+            bounds = edits.variable(shape, name)
+            if name in self.lower:
+                self.lower[name].RHS = max(bounds.lower, -GRB.INFINITY)
+            if name in self.upper:
+                self.upper[name].RHS = min(bounds.upper, GRB.INFINITY)
+        self.model.update()
+        self.edits = edits
+
+    def dispose(self) -> None:
+        """Frees what Gurobi holds."""
+        self.model.dispose()
+
+
+@dataclass
+class Loaded:
+    """A model in memory, with the edits it carries at the moment and what was found out about it."""
+
+    model: gp.Model
+    search: Search
+    shape: Shape
+    rows: dict[str, Row]
+    variables: dict[str, gp.Var]
+    places: dict[str, int]  # of the variables among the columns
+    edits: Edits = NO_EDITS
+    # Where the last solve ended, and under which edits: an audit follows its solve, and needs no other.
+    point: tuple[Edits, dict[str, float]] | None = None
+    answers: dict[tuple[str, Edits], object] = field(default_factory=dict)
+    # The model's relaxation, made when first asked for (`elastic`).
+    elastic: Elastic | None = None
+    _terms: dict[str, Terms] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Turns the places around."""
+        self._names = {place: name for name, place in self.places.items()}
+
+    def carry(self, edits: Edits) -> None:
+        """Changes the Gurobi model from the edits it carries to others: only what differs is touched."""
+        if edits == self.edits:
+            return
+        for name in changed(self.edits.rows, edits.rows):
+            self.rows[name].set(self.model, edits.row(self.shape, name))
+        for name in changed(self.edits.variables, edits.variables):
+            bounds = edits.variable(self.shape, name)
+            self.variables[name].LB = max(bounds.lower, -GRB.INFINITY)
+            self.variables[name].UB = min(bounds.upper, GRB.INFINITY)
+        self.model.update()
+        self.edits = edits
+
+    def terms(self, row: str) -> Terms:
+        """The linear terms of a row, without the column that only writes a range."""
+        if row not in self._terms:
+            expression = self.model.getRow(self.rows[row].constr)
+            pairs = [(expression.getVar(k).index, expression.getCoeff(k)) for k in range(expression.size())]
+            self._terms[row] = tuple((self._names[place], value) for place, value in pairs if place in self._names)
+        return self._terms[row]
+
+    def values(self, model: gp.Model) -> dict[str, float]:
+        """The solution of this model, or of a copy that only added columns, by variable."""
+        # Added columns come last, so those of the file keep their places.
+        values = model.getAttr(GRB.Attr.X)
+        return {name: values[place] for name, place in self.places.items()}
+
+    def dispose(self) -> None:
+        """Frees what Gurobi holds."""
+        if self.elastic is not None:
+            self.elastic.dispose()
+        self.model.dispose()
+
+
+def changed(old: tuple[tuple[str, Interval], ...], new: tuple[tuple[str, Interval], ...]) -> list[str]:
+    """Names whose interval differs between two sides of edits, in a fixed order."""
+    return sorted({name for name, _ in set(old) ^ set(new)})
+
+
+def start_environment(**parameters: float) -> gp.Env:
+    """A silent Gurobi environment of one thread.
+
+    Raises:
+        SolverError: None can be started (licence).
+    """
+    try:
+        return gp.Env(params={"OutputFlag": 0, "Threads": 1, **parameters})
+    except gp.GurobiError as error:
+        raise SolverError(
+            f"Gurobi cannot start: {error}. Check the licence with `ordebug doctor`; without GRB_LICENSE_FILE the "
+            "licence inside gurobipy's own wheel is used, which works offline."
+        ) from error
+
+
+def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
+    """Reads a model file.
+
+    Raises:
+        ProblemError: Gurobi cannot read it.
+        SolverError: Gurobi failed.
+    """
+    try:
+        model = gp.read(str(problem.path), env)
+    except gp.GurobiError as error:
+        if error.errno not in _READ_ERRORS:
+            raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+        reason = " ".join(str(error).split())
+        raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
+    constrs, columns = model.getConstrs(), model.getVars()
+    try:
+        written_rows = model.getAttr(GRB.Attr.ConstrName)
+        written_columns = model.getAttr(GRB.Attr.VarName)
+    except UnicodeDecodeError as error:
+        raise ProblemError(f"{problem.path}: a name is not UTF-8 ({error}): save the file as UTF-8") from error
+    row_names = _unique(written_rows)
+    aliases = dict(zip(row_names, written_rows, strict=True))
+    rows: dict[str, Row] = {}
+    intervals: dict[str, Interval] = {}
+    slack_columns = set()
+    senses, sides = model.getAttr(GRB.Attr.Sense), model.getAttr(GRB.Attr.RHS)
+    for name, constr, sense, side in zip(row_names, constrs, senses, sides, strict=True):
+        slack = _range_column(model, constr) if sense == GRB.EQUAL else None
+        rows[name] = Row(constr, slack, native=slack is not None)
+        intervals[name] = _interval(model, constr, sense, side, slack)
+        if slack is not None:
+            slack_columns.add(slack.index)
+    places = [place for place in range(len(columns)) if place not in slack_columns]
+    names = _unique([written_columns[place] for place in places])
+    aliases |= {unique: written_columns[place] for place, unique in zip(places, names, strict=True)}
+    lower, upper = model.getAttr(GRB.Attr.LB), model.getAttr(GRB.Attr.UB)
+    kinds = model.getAttr(GRB.Attr.VType) if model.IsMIP else [GRB.CONTINUOUS] * len(columns)
+    shape = Shape(
+        rows=intervals,
+        variables={name: Interval(lower[place], upper[place]) for name, place in zip(names, places, strict=True)},
+        binaries=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.BINARY),
+        aliases={unique: name for unique, name in aliases.items() if unique != name},
+    )
+    search = Search.of(model, work_limit)
+    variables = {name: columns[place] for name, place in zip(names, places, strict=True)}
+    return Loaded(model, search, shape, rows, variables, dict(zip(names, places, strict=True)))
+
+
+def _unique(names: list[str]) -> list[str]:
+    """Gives the second and later holders of a name the alias ``name#2``, ``name#3``, …, skipping names in use."""
+    taken = set(names)
+    if len(taken) == len(names):
+        return names
+    seen: Counter[str] = Counter()
+    unique = []
+    for name in names:
+        seen[name] += 1
+        alias = name
+        while seen[name] > 1 and alias in taken:
+            alias = f"{name}#{seen[name]}"
+            if alias in taken:
+                seen[name] += 1
+        taken.add(alias)
+        unique.append(alias)
+    return unique
+
+
+def _range_column(model: gp.Model, constr: gp.Constr) -> gp.Var | None:
+    """The column by which Gurobi reads an MPS RANGES entry: a costless one, in this equality alone, named Rg<row>."""
+    for name in (f"MPS_Rg{constr.ConstrName}", f"Rg{constr.ConstrName}"):
+        column = model.getVarByName(name)
+        if (
+            column is not None
+            and column.Obj == 0
+            and column.VType == GRB.CONTINUOUS
+            and model.getCol(column).size() == 1
+        ):
+            return column if abs(model.getCoeff(constr, column)) == 1 else None
+    return None
+
+
+def _interval(model: gp.Model, constr: gp.Constr, sense: str, rhs: float, slack: gp.Var | None) -> Interval:
+    if slack is not None:
+        ends = [rhs - model.getCoeff(constr, slack) * bound for bound in (slack.LB, slack.UB)]
+        return Interval(min(ends), max(ends))
+    if sense == GRB.LESS_EQUAL:
+        return Interval(-math.inf, rhs)
+    return Interval(rhs, math.inf if sense == GRB.GREATER_EQUAL else rhs)
