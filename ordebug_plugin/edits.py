@@ -69,12 +69,14 @@ class Shape:
         rows: Row name to its interval, in model order. Names are unique; see `aliases`.
         variables: Variable name to its bounds, in model order.
         binaries: The binary variables: Gurobi keeps them within 0 and 1 whatever their bounds say.
+        integers: The other variables that must be whole.
         aliases: For rows and variables that share a name in the file: the unique name given here to its name there.
     """
 
     rows: Mapping[str, Interval]
     variables: Mapping[str, Interval]
     binaries: frozenset[str] = frozenset()
+    integers: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
+from ordebug_plugin.actions import ActionKind
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.scoring import Scores, score
 from ordebug_plugin.statistics import Estimate, mean, proportion, ratio
@@ -73,28 +75,44 @@ def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
         if k <= max_turns
     }
     touched, rows = [float(s.iis_touched) for s in scored], [float(s.iis_rows) for s in scored]
-    return figures | {
-        "da": ratio(touched, rows, clusters),
-        "da_f1": over_all(lambda s: s.da_f1),
-        "hit": _share(scores.hit for scores in scored),
-        "iis_hit": _share(scores.iis_hit for scores in scored),
-        "op": over_all(lambda s: s.op),
-        "op_recovered": over_recovered(lambda s: s.op),
-        "fp": over_recovered(lambda s: s.fp),
-        "preservation": over_all(lambda s: s.preservation),
-        "minimality": over_recovered(lambda s: s.minimality),
-        "steps": over_all(lambda s: s.answers),
-        "steps_recovered": over_recovered(lambda s: s.answers),
-        "tokens": over_all(lambda s: s.tokens),
-        "tokens_recovered": over_recovered(lambda s: s.tokens),
-        "seconds": over_all(lambda s: s.seconds),
-        "seconds_recovered": over_recovered(lambda s: s.seconds),
-        "format": proportion(sum(s.well_formed for s in scored), answers),
-        "invalid": proportion(sum(s.refused for s in scored), answers),
-        "truncated": proportion(sum(s.truncated for s in scored), answers),
-        "limit": proportion(sum(s.limited for s in scored), len(scored)),
-        "infra": proportion(len(pairs) - len(scored), len(pairs)),
-    }
+    shares = _action_shares([episode for episode in episodes if episode.outcome is not None])
+    return (
+        figures
+        | shares
+        | {
+            "da": ratio(touched, rows, clusters),
+            "da_f1": over_all(lambda s: s.da_f1),
+            "hit": _share(scores.hit for scores in scored),
+            "iis_hit": _share(scores.iis_hit for scores in scored),
+            "op": over_all(lambda s: s.op),
+            "op_recovered": over_recovered(lambda s: s.op),
+            "fp": over_recovered(lambda s: s.fp),
+            "preservation": over_all(lambda s: s.preservation),
+            "minimality": over_recovered(lambda s: s.minimality),
+            "steps": over_all(lambda s: s.answers),
+            "steps_recovered": over_recovered(lambda s: s.answers),
+            "tokens": over_all(lambda s: s.tokens),
+            "tokens_recovered": over_recovered(lambda s: s.tokens),
+            "seconds": over_all(lambda s: s.seconds),
+            "seconds_recovered": over_recovered(lambda s: s.seconds),
+            "format": proportion(sum(s.well_formed for s in scored), answers),
+            "invalid": proportion(sum(s.refused for s in scored), answers),
+            "truncated": proportion(sum(s.truncated for s in scored), answers),
+            "limit": proportion(sum(s.limited for s in scored), len(scored)),
+            "infra": proportion(len(pairs) - len(scored), len(pairs)),
+        }
+    )
+
+
+def _action_shares(episodes: Sequence[Episode]) -> dict[str, Estimate]:
+    """Share of answers per kind of action; one kind alone is a collapsed policy."""
+    kinds = Counter(
+        str(turn.step.action.kind) if turn.step.action is not None else "none"
+        for episode in episodes
+        for turn in episode.turns
+    )
+    total = kinds.total()
+    return {f"action_{kind}": proportion(kinds[kind], total) for kind in (*map(str, ActionKind), "none")}
 
 
 def _share(values: Iterable[float]) -> Estimate:

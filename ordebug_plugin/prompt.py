@@ -121,11 +121,19 @@ def render_sides(interval: Interval) -> str:
     return f">= {lower}" if math.isinf(interval.upper) and not interval.is_free else f"in [{lower}, {upper}]"
 
 
+def render_bounds(observation: Observation, variable: str) -> str:
+    """What a variable may be: ``binary``, ``integer in [0, 9]`` or, where any number will do, as `render_sides`."""
+    shape, bounds = observation.shape, observation.edits.variable(observation.shape, variable)
+    if variable in shape.binaries and bounds == Interval(0.0, 1.0):
+        return "binary"
+    return f"{'integer ' if variable in shape.binaries | shape.integers else ''}{render_sides(bounds)}"
+
+
 def _algebra(observation: Observation, iis: IIS) -> list[str]:
     """The rows and bounds of the IIS as they stand. A row's name comes last, as a label in brackets."""
     shape, edits = observation.shape, observation.edits
     rows = [f"{_sum(observation.terms[name])} {render_sides(edits.row(shape, name))} ({name})" for name in iis.rows]
-    return rows + [f"{name} {render_sides(edits.variable(shape, name))}" for name in iis.bounds]
+    return rows + [f"{name} {render_bounds(observation, name)}" for name in iis.bounds]
 
 
 def _sum(terms: Sequence[tuple[str, float]]) -> str:

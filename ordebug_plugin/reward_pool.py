@@ -7,30 +7,25 @@ Results do not depend on the number of workers.
 
 from __future__ import annotations
 
-import gc
 import logging
 import os
-import pickle
 from collections.abc import Sequence
-from concurrent.futures import wait
 from dataclasses import dataclass
 from functools import lru_cache
-
-from loky import get_reusable_executor
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.grading import REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
 from ordebug_plugin.reward import Components
+from ordebug_plugin.workers import Lost, Workers
 
 logger = logging.getLogger(__name__)
 
-# Seconds for a batch after which Gurobi counts as hung: it ignores its own limits, or a file does not come off a
-# network drive. Far above the patience of a single call, which catches what is only slow.
+# Seconds for the answers to one prompt after which Gurobi counts as hung: it ignores its own limits, or a file does
+# not come off a network drive. Far above the patience of a single call, which catches what is only slow.
 REWARD_HANG = 1800.0
 # A batch of 64 answers keeps no more of them busy.
 MAX_WORKERS = 8
 WORKERS_VARIABLE = "ORDEBUG_WORKERS"
-_IDLE = 600  # seconds after which a worker without work goes away
 _KEPT = 8192
 _LOST = "reward: an answer could not be judged and is neutral: %s"
 
@@ -61,14 +56,15 @@ class RewardPool:
 
     Args:
         limits: Limits of the workers.
-        hang: Seconds for a batch, after which the workers that have not answered are killed.
+        hang: Seconds for the answers to one task, after which the worker that has them is killed.
         workers: Processes; 0 grades in this one, which nothing can kill. Default: ORDEBUG_WORKERS, else one per core,
             8 at most.
     """
 
     def __init__(self, limits: Limits = _LIMITS, *, hang: float = REWARD_HANG, workers: int | None = None) -> None:
         self._limits, self._hang = limits, hang
-        self._workers = default_workers() if workers is None else workers
+        workers = default_workers() if workers is None else workers
+        self._workers = Workers(workers) if workers else None
         self._known: dict[Key, Components] = {}
 
     def components(
@@ -100,29 +96,13 @@ class RewardPool:
 
     def _grade(self, groups: list[Group]) -> list[Results]:
         """Grades what is not known: for each group the components of its answers, or why there are none."""
-        if self._workers == 0 or not groups:
-            return _grade_groups(self._limits, groups)
-        results: list[Results] = [[f"Gurobi did not return within {self._hang:g} s"] * len(own) for _, own in groups]
-        executor = get_reusable_executor(self._workers, timeout=_IDLE)  # a new one where the last one broke
-        # Two pieces a worker: calls cost, and pieces differ in length.
-        places = [range(start, len(groups), 2 * self._workers) for start in range(2 * self._workers)]
-        # Pickled here: loky's own pickler takes anything, and its time.
-        futures = {
-            executor.submit(_work, pickle.dumps((self._limits, [groups[place] for place in own]))): own
-            for own in places
-            if own
-        }
-        done, hung = wait(futures, timeout=self._hang)
-        for future in done:
-            try:
-                graded = pickle.loads(future.result())
-            except Exception as error:  # whatever took the worker down, its answers are lost
-                graded = [[f"the worker died: {error!r}"] * len(results[place]) for place in futures[future]]
-            for place, own in zip(futures[future], graded, strict=True):
-                results[place] = own
-        if hung:
-            executor.shutdown(wait=False, kill_workers=True)
-        return results
+        if self._workers is None:
+            return [grade_group(self._limits, *group) for group in groups]
+        graded = self._workers.map(grade_group, [(self._limits, *group) for group in groups], self._hang)
+        return [
+            [result.reason] * len(own) if isinstance(result, Lost) else result
+            for (_, own), result in zip(groups, graded, strict=True)
+        ]
 
 
 def default_workers() -> int:
@@ -136,25 +116,12 @@ def _grader(limits: Limits) -> Grader:
     return Grader(limits.work_limit, limits.patience)
 
 
-def _work(call: bytes) -> bytes:
-    """What a worker does."""
-    _settle()
-    return pickle.dumps(_grade_groups(*pickle.loads(call)))
-
-
-@lru_cache(maxsize=1)
-def _settle() -> None:
-    """Lets the garbage collector leave alone what stays: else it takes a tenth of the time."""
-    gc.freeze()
-    gc.set_threshold(100_000, 50, 100)
-
-
-def _grade_groups(limits: Limits, groups: Sequence[Group]) -> list[Results]:
-    return [[_grade_one(limits, task, answers) for answers in own] for task, own in groups]
-
-
-def _grade_one(limits: Limits, task: Task, answers: tuple[str, ...]) -> Components | str:
-    try:
-        return _grader(limits).grade(task, answers).components
-    except OrdebugError as error:
-        return str(error)
+def grade_group(limits: Limits, task: Task, group: Sequence[tuple[str, ...]]) -> Results:
+    """The components of all answers to a task, or why there are none."""
+    results: Results = []
+    for answers in group:
+        try:
+            results.append(_grader(limits).grade(task, answers).components)
+        except OrdebugError as error:
+            results.append(str(error))
+    return results

@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -34,6 +35,15 @@ class Estimate:
 
 
 UNDEFINED = Estimate(math.nan, math.nan, math.nan, 0)
+
+
+def null_for_nan(value: Any) -> Any:
+    """The same figures for JSON, which has no NaN: None where one is undefined."""
+    if isinstance(value, dict):
+        return {key: null_for_nan(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [null_for_nan(entry) for entry in value]
+    return None if isinstance(value, float) and math.isnan(value) else value
 
 
 def proportion(successes: int, n: int) -> Estimate:

@@ -2,8 +2,8 @@
 
 The naive way is what a reward function does that knows nothing of its neighbours: for every answer a new Gurobi
 environment, read the model, apply the action, optimize. It finds the status and the objective alone; ours also finds
-what the repair gave away, what is left to repair, and every component. Ours gets batches of 8 groups, as the recipes'
-trainers send them, once in this process and once with one worker process per core; the naive way has one process.
+what the repair gave away, what is left to repair, and every component. Ours gets batches of 16 groups, a step of
+recipes/grpo.yaml, once in this process and once with one worker process per core; the naive way has one process.
 Workers are started before the clock; every repeat gets copies of the models that were never seen before.
 
     python scripts/bench_reward.py --bench BENCH
@@ -25,6 +25,7 @@ import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.generate.demonstrations import FIRST_AMOUNTS, ROW_ACTIONS
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import render_answer
@@ -33,22 +34,21 @@ from ordebug_plugin.solver import Judge
 
 GROUP = 8
 Groups = list[tuple[Problem, list[Action]]]
-GROUPS = 8  # in a batch
+GROUPS = 16  # in a batch, as in a step of recipes/grpo.yaml
 START = 5.0  # seconds given to the workers to start
 
 
 def sample_group(rng: random.Random, judge: Judge, problem: Problem) -> list[Action]:
-    """Eight answers as a policy that has learned the format gives them: rows of the IIS, a few amounts, repeats."""
+    """Eight answers as the policy gives them with which GRPO begins: like the demonstrations, on rows of the IIS."""
     iis = judge.iis(problem)
     rows = iis.rows if iis and iis.rows else tuple(judge.shape(problem).rows)
-    actions = []
-    for _ in range(GROUP):
-        row = rng.choice(rows)
-        if rng.random() < 0.5:
-            actions.append(Action(ActionKind.DROP_CONSTRAINT, row))
-        else:
-            actions.append(Action(ActionKind.RELAX_CONSTRAINT, row, (rng.choice((1.0, 5.0, 10.0, 100.0)),)))
-    return actions
+    return [sample_action(rng, rng.choice(rows)) for _ in range(GROUP)]
+
+
+def sample_action(rng: random.Random, row: str) -> Action:
+    kind = rng.choices(list(ROW_ACTIONS), weights=list(ROW_ACTIONS.values()))[0]
+    numbers = {ActionKind.RELAX_CONSTRAINT: (rng.choice(FIRST_AMOUNTS),), ActionKind.UPDATE_RHS: (0.0,)}
+    return Action(kind, row, numbers.get(kind, ()))
 
 
 def naive(problem: Problem, action: Action) -> float:
@@ -57,9 +57,11 @@ def naive(problem: Problem, action: Action) -> float:
         row = model.getConstrByName(action.target or "")
         if action.kind is ActionKind.DROP_CONSTRAINT:
             model.remove(row)
-        elif row.Sense == GRB.LESS_EQUAL:
+        elif action.kind is ActionKind.UPDATE_RHS:
+            row.RHS = action.numbers[0]
+        elif action.kind is ActionKind.RELAX_CONSTRAINT and row.Sense == GRB.LESS_EQUAL:
             row.RHS += action.numbers[0]
-        elif row.Sense == GRB.GREATER_EQUAL:
+        elif action.kind is ActionKind.RELAX_CONSTRAINT and row.Sense == GRB.GREATER_EQUAL:
             row.RHS -= action.numbers[0]
         model.optimize()
         return float(model.ObjVal) if model.Status == GRB.OPTIMAL else 0.0

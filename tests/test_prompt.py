@@ -1,8 +1,10 @@
+import math
 from pathlib import Path
 
 import pytest
 
 from ordebug_plugin.actions import ActionKind, parse_action, parse_answer
+from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.prompt import (
     MAX_LISTED_ROWS,
@@ -10,7 +12,9 @@ from ordebug_plugin.prompt import (
     Style,
     canonical_answer,
     render_answer,
+    render_bounds,
     render_messages,
+    render_sides,
     render_state,
     strip_labels,
 )
@@ -118,3 +122,52 @@ def test_reasoning_is_put_back_wherever_the_server_left_it(content: str, reasoni
 def test_null_content_is_an_empty_answer() -> None:
     assert canonical_answer(None) == ""
     assert parse_answer(canonical_answer(None, "thinking only")).action is None
+
+
+def test_the_algebra_of_the_iis_as_it_stands(tmp_path: Path) -> None:
+    text = """
+Minimize
+ obj: x
+Subject To
+ long: {terms} + w - 2.5 b >= 100
+ fixed: x = 7
+ cap: x <= 9
+Bounds
+ {bounds}
+ w <= 3
+General
+ w
+Binary
+ b
+End
+"""
+    names = [f"x{number}" for number in range(12)]
+    bounds = "\n ".join(f"0 <= {name} <= 1" for name in names)
+    problem = write_problem(tmp_path / "long.lp", text.format(terms=" + ".join(names), bounds=bounds))
+    with Judge() as judge:
+        env = RepairEnv(judge, problem)
+        start = env.reset()
+        state = render_state(start, Style(algebra=True))
+        env.step(answer("UPDATE_BOUNDS(w, 0, 5)"))
+        later = render_state(env.step(answer("RELAX_CONSTRAINT(long, 1)")).observation, Style(algebra=True))
+    section = state.partition("## IIS in Full\n")[2].partition("\n\n")[0].splitlines()
+    assert section[0] == "x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11 + … (2 more terms) >= 100 (long)"
+    assert section[1:] == [*(f"{name} in [0, 1]" for name in names), "w integer in [0, 3]"]
+    assert render_bounds(start, "b") == "binary"
+    assert ">= 99 (long)" in later
+    assert "w integer in [0, 5]" in later
+    assert "IIS in Full" not in render_state(RepairEnv(Judge(), problem).reset(), Style())
+
+
+@pytest.mark.parametrize(
+    ("interval", "text"),
+    [
+        (Interval(-math.inf, 40), "<= 40"),
+        (Interval(0.5, math.inf), ">= 0.5"),
+        (Interval(3, 3), "= 3"),
+        (Interval(-2, 1e6), "in [-2, 1000000]"),
+        (Interval(-math.inf, math.inf), "in [-inf, inf]"),
+    ],
+)
+def test_sides(interval: Interval, text: str) -> None:
+    assert render_sides(interval) == text

@@ -1,7 +1,10 @@
 import json
 import math
+import os
 import pickle
+import signal
 import threading
+import time
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,13 +17,15 @@ from ordebug_plugin.actions import parse_action
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.exploits import EXPLOITS, check_problem
-from ordebug_plugin.grading import Grader, Task, neutral
+from ordebug_plugin.grading import Grader, Task
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.reward import COMPONENTS, PRESETS, Weights
-from ordebug_plugin.reward_functions import FAILURES, REWARDS
+from ordebug_plugin.reward_functions import FAILURES, REWARDS, neutral
+from ordebug_plugin.reward_pool import Limits, RewardPool
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import dump_task, load_task
 from ordebug_plugin.truth import Truth
+from ordebug_plugin.workers import Lost, Workers
 from tests.toys import CONFLICT, FEASIBLE, answer, write_problem
 
 # The fault raised `low` from 1 to 5.
@@ -133,14 +138,14 @@ def test_history_leads_to_the_state_that_the_answer_meets(problem: Problem) -> N
     )
 
 
-def test_identical_answers_score_identically_to_the_bit_in_any_thread(task: str) -> None:
+def test_identical_answers_score_identically_to_the_bit_in_any_thread_and_process(task: str) -> None:
     texts = [answer(f"RELAX_CONSTRAINT(high, {amount})") for amount in (0.1, 2.7, 3.3, 7.7)] * 8
     results: list[list[float]] = []
 
     def work() -> None:
         with_own = Grader()
-        grades = with_own.grade_batch([load_task(task)] * len(texts), [[text] for text in texts])
-        results.append([REWARDS["ordebug"].value(grade) for grade in grades if grade is not None])
+        grades = [with_own.grade(load_task(task), [text]) for text in texts]
+        results.append([REWARDS["ordebug"].value(grade.components) for grade in grades])
 
     threads = [threading.Thread(target=work) for _ in range(4)]
     for thread in threads:
@@ -150,12 +155,21 @@ def test_identical_answers_score_identically_to_the_bit_in_any_thread(task: str)
     assert len(results) == 4
     assert all(result == results[0] and len(result) == len(texts) for result in results)
     assert rewards("ordebug", task, *texts) == results[0]
+    for workers in (0, 1, 3):
+        parts = RewardPool(workers=workers).components([load_task(task)] * len(texts), [[text] for text in texts])
+        assert [REWARDS["ordebug"].value(part) for part in parts if part is not None] == results[0]
 
 
 def test_reward_functions_are_picklable_and_named() -> None:
     for name, function in REWARDS.items():
         assert pickle.loads(pickle.dumps(function)) == function
         assert function.__name__ == name
+
+
+def _own_process(seconds: float) -> int:
+    """The process it runs in, some time later: long enough that no worker gets two calls."""
+    time.sleep(seconds)
+    return os.getpid()
 
 
 class TestInfrastructure:
@@ -174,7 +188,7 @@ class TestInfrastructure:
         licence = tmp_path / "gurobi.lic"
         licence.write_text("TOKENSERVER=127.0.0.1\nPORT=1\n")
         monkeypatch.setenv("GRB_LICENSE_FILE", str(licence))
-        assert Grader().grade_batch([load_task(task)] * 2, [[HONEST], [""]]) == [None, None]
+        assert RewardPool(workers=1).components([load_task(task)] * 2, [[HONEST], [""]]) == [None, None]
         assert "could not be judged" in caplog.text
 
     def test_a_solver_that_does_not_return_is_neutral(self, tmp_path: Path) -> None:
@@ -182,7 +196,28 @@ class TestInfrastructure:
 
         text = market_split().replace("End", "") + "End"
         hard = write_problem(tmp_path / "hard.lp", text)
-        assert Grader(patience=0.05).grade_batch([Task(hard)], [[HONEST]]) == [None]
+        assert RewardPool(Limits(patience=0.05)).components([Task(hard)], [[HONEST]]) == [None]
+
+    def test_a_hung_solver_costs_its_own_answers_alone(
+        self, task: str, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        problem = write_problem(tmp_path / "pipe.lp", f"\\ not seen before\n{CONFLICT}")
+        problem.path.unlink()
+        os.mkfifo(problem.path)  # Gurobi waits for ever for somebody to write into it
+        pool = RewardPool(hang=3.0, workers=1)
+        tasks = [load_task(task), Task(problem), load_task(task)]
+        hung = pool.components(tasks, [[HONEST], [HONEST], [answer("GET_IIS()")]])
+        assert [part is None for part in hung] == [False, True, False]
+        assert "did not return within 3 s" in caplog.text
+        assert pool.components([load_task(task)], [[answer("SUBMIT()")]]) != [None]
+
+    def test_a_worker_that_dies_is_replaced(self, task: str, caplog: pytest.LogCaptureFixture) -> None:
+        workers = Workers(2)
+        assert workers.map(os._exit, [(7,)], 60.0) == [Lost("the process that judged it died")]
+        assert workers.map(math.sqrt, [(4.0,), (9.0,), (16.0,), (25.0,)], 60.0) == [2.0, 3.0, 4.0, 5.0]
+        one, other = set(workers.map(_own_process, [(0.2,)] * 2, 60.0))
+        os.kill(one, signal.SIGKILL)
+        assert other in workers.map(_own_process, [(0.2,)] * 4, 60.0)
 
     def test_a_dataset_without_the_column_is_neutral_and_said(self, caplog: pytest.LogCaptureFixture) -> None:
         assert REWARDS["ordebug"]([HONEST, HONEST]) == [0.0, 0.0]

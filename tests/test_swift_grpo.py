@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import shutil
 import sys
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
@@ -25,11 +27,13 @@ if importlib.util.find_spec("swift") is None:
     pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
 
 import torch
-from swift.arguments import RLHFArguments
+from swift.arguments import RLHFArguments, RolloutArguments
 from swift.cli.main import parse_yaml_args
 from swift.dataset import load_dataset
 from swift.infer_engine.protocol import RolloutInferRequest
+from swift.model import get_model_processor
 from swift.rewards import orms
+from swift.template import get_template
 from swift.utils import parse_args
 
 from ordebug_plugin.frameworks.swift import RepairScheduler, register
@@ -47,7 +51,8 @@ def prompts(tmp_path: Path, tiny_model: Path) -> Path:
     (demo / "sft").symlink_to(tiny_model)
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
     assert main(["bench", "make", str(demo / "train"), "--n", "6", "--seed", "3"]) == 0
-    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_train.jsonl")]) == 0
+    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--algebra"]) == 0
+    shutil.copy(demo / "grpo_prompts.jsonl", demo / "grpo_train.jsonl")
     return tmp_path
 
 
@@ -72,7 +77,21 @@ def test_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.M
     assert arguments(recipe, "--num_generationz", "3")[1] == ["--num_generationz", "3"]
 
 
-@pytest.mark.parametrize("recipe", ["grpo.yaml", "grpo_from_base.yaml", "grpo_multiturn.yaml"])
+def parse_alone(kind: type, argv: list[str], monkeypatch: pytest.MonkeyPatch) -> tuple[Any, list[str]]:
+    """Parses arguments; with vLLM their parser starts a process group, which must not outlive the test."""
+    monkeypatch.setenv("MASTER_PORT", str(free_port()))
+    try:
+        parsed: tuple[Any, list[str]] = parse_args(kind, argv)
+        return parsed
+    finally:
+        if torch.distributed.is_initialized():
+            torch.distributed.destroy_process_group()
+
+
+GPU_RECIPES = ("grpo.yaml", "grpo_from_base.yaml", "grpo_multiturn.yaml", "grpo_multiturn_server.yaml")
+
+
+@pytest.mark.parametrize("recipe", GPU_RECIPES)
 def test_gpu_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
     (prompts / "saves/qwen3-8b").mkdir(parents=True)
     (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
@@ -85,19 +104,32 @@ def test_gpu_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pyte
     # Refused on a machine without the GPUs and the hub that the recipe is for.
     elsewhere = {"bfloat16": "float32", "Qwen/Qwen3-8B": "saves/qwen3-8b/merged"}
     argv = [elsewhere.get(word, word) for word in argv]
-    at = argv.index("--deepspeed")
-    # With vLLM in the same process their parser starts a process group, which must not outlive this test.
-    monkeypatch.setenv("MASTER_PORT", str(free_port()))
-    try:
-        known, unknown = parse_args(RLHFArguments, argv[:at] + argv[at + 2 :])
-    finally:
-        if torch.distributed.is_initialized():
-            torch.distributed.destroy_process_group()
+    if "--deepspeed" in argv:
+        at = argv.index("--deepspeed")
+        del argv[at : at + 2]
+    monkeypatch.setattr(RLHFArguments, "_init_external_vllm", lambda _: None)  # connects to the rollout server
+    known, unknown = parse_alone(RLHFArguments, argv, monkeypatch)
     assert unknown == []
     assert known.dynamic_sample
     assert known.epsilon_high > known.epsilon
     assert (known.multi_turn_scheduler == "ordebug_scheduler") == (recipe == "grpo_multiturn.yaml")
     assert set(known.reward_funcs) <= set(REWARDS)
+    assert known.vllm_server_pass_dataset == (known.vllm_mode == "server")
+
+
+def test_rollout_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (prompts / "saves/qwen3-8b").mkdir(parents=True)
+    (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
+    monkeypatch.chdir(prompts)
+    monkeypatch.setattr(sys, "argv", ["swift"])
+    argv = [str(REPO / "recipes/serve/rollout.yaml")]
+    parse_yaml_args(argv)
+    monkeypatch.setattr("swift.arguments.deploy_args.get_device_count", lambda: 1)  # the GPU that is not here
+    argv = ["float32" if word == "bfloat16" else word for word in argv]
+    known, unknown = parse_alone(RolloutArguments, argv, monkeypatch)
+    assert unknown == []
+    assert known.use_gym_env
+    assert (known.multi_turn_scheduler, known.gym_env) == ("ordebug_scheduler", "ordebug")
 
 
 def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
@@ -174,7 +206,8 @@ class TestGym:
             observation = env.reset()
             for text in answers:
                 observation = env.step(text).observation
-            expected = [asdict(message) for message in render_messages(observation, Style(conversation=True))]
+            style = Style(conversation=True, algebra=True)
+            expected = [asdict(message) for message in render_messages(observation, style)]
         assert request.messages == expected
 
     def test_the_whole_trajectory_is_scored(self, row: dict[str, Any]) -> None:
@@ -199,3 +232,30 @@ class TestGym:
         assert results[0]["done"]
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
+
+
+@pytest.mark.parametrize("recipe", ["cpu/grpo_multiturn.yaml", "grpo_multiturn.yaml", "grpo_multiturn_server.yaml"])
+def test_a_trajectory_is_trained_on_as_it_was_generated(tiny_model: Path, recipe: str) -> None:
+    """By default ms-swift forgets the reasoning of earlier turns in rollouts, and trains on it all the same."""
+    keys = yaml.safe_load((REPO / "recipes" / recipe).read_text())
+    _, tokenizer = get_model_processor(str(tiny_model), model_type="qwen3", load_model=False)
+
+    def encode(mode: str, *, preserve: bool | None) -> str:
+        template = get_template(
+            tokenizer,
+            template_type=keys["template"],
+            enable_thinking=keys["enable_thinking"],
+            preserve_thinking=preserve,
+        )
+        template.set_mode(mode)
+        turns = [
+            {"role": "user", "content": "first"},
+            {"role": "assistant", "content": answer("GET_IIS()")},
+            {"role": "user", "content": "second"},
+        ]
+        last = [{"role": "assistant", "content": answer("SUBMIT()")}] if mode == "train" else []
+        return str(tokenizer.decode(template.encode({"messages": turns + last})["input_ids"]))
+
+    ours = keys["preserve_thinking"]
+    assert encode("train", preserve=ours).startswith(encode("transformers", preserve=ours))
+    assert not encode("train", preserve=None).startswith(encode("transformers", preserve=None))

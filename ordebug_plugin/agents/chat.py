@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from typing import cast
 
@@ -12,7 +13,7 @@ from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import ServerError
-from ordebug_plugin.prompt import Style, canonical_answer, render_messages
+from ordebug_plugin.prompt import Message, Style, canonical_answer, render_messages
 
 
 @dataclass(frozen=True)
@@ -99,7 +100,18 @@ class ChatAgent:
         Raises:
             ServerError: The server failed after all retries, or its reply holds no choice.
         """
-        messages = render_messages(observation, self._style)
+        return self.ask(render_messages(observation, self._style))
+
+    def ask(self, messages: Sequence[Message], offset: int = 0) -> Reply:
+        """Answers one conversation.
+
+        Args:
+            messages: What to send.
+            offset: Added to the seed: many servers give the same answer to the same prompt and seed.
+
+        Raises:
+            ServerError: As in `act`.
+        """
         sent = [cast("ChatCompletionMessageParam", asdict(message)) for message in messages]
         started = time.perf_counter()
         try:
@@ -108,7 +120,7 @@ class ChatAgent:
                 messages=sent,
                 temperature=self._sampling.temperature,
                 max_tokens=self._sampling.max_tokens,
-                seed=self._sampling.seed if self._sampling.seed is not None else openai.omit,
+                seed=self._sampling.seed + offset if self._sampling.seed is not None else openai.omit,
             )
         except openai.NotFoundError as error:
             raise ServerError(f"{self._url}: {_reason(error)} (does the address end in /v1?)") from error

@@ -9,15 +9,13 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import json
-import math
 import platform
-import queue
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
 import yaml
 
@@ -28,15 +26,13 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.futures import as_done
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, gurobi_version
-from ordebug_plugin.statistics import Estimate
+from ordebug_plugin.statistics import null_for_nan
 
-T = TypeVar("T")
-
-_NAP = 0.2  # seconds
 CONFIG, EPISODES, SUMMARY, UNUSABLE = "config.yaml", "episodes.jsonl", "summary.json", "unusable.jsonl"
 
 
@@ -122,7 +118,7 @@ def run_evaluation(
             pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="episode")
             try:
                 running = {pool.submit(run_one, problem): number for number, problem in enumerate(problems)}
-                for future in _as_done(running):
+                for future in as_done(running):
                     result = results[running[future]] = future.result()
                     if isinstance(result, Episode):
                         lines.write(dump_episode(result) + "\n")
@@ -137,23 +133,6 @@ def run_evaluation(
         if not any(isinstance(result, Episode) for result in results.values()):
             (out / EPISODES).unlink()  # an empty run must not be in the way of the next try
     return _finish(out, [results[number] for number in range(len(problems))], config.max_steps)
-
-
-def _as_done(futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
-    """The futures in the order in which they end.
-
-    Waits in short naps: Gurobi leaves the handler of SIGINT in a state in which it does not end a wait, so that Ctrl-C
-    would be heard only when the next episode has ended.
-    """
-    done: queue.SimpleQueue[Future[T]] = queue.SimpleQueue()
-    left = 0
-    for future in futures:
-        future.add_done_callback(done.put)
-        left += 1
-    while left:
-        with contextlib.suppress(queue.Empty):
-            yield done.get(timeout=_NAP)
-            left -= 1
 
 
 def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) -> RunResult:
@@ -199,18 +178,11 @@ def summary_record(summary: Summary) -> dict[str, Any]:
     return {
         "n": summary.n,
         "outcomes": summary.outcomes,
-        "metrics": {name: _estimate_record(estimate) for name, estimate in summary.metrics.items()},
+        "metrics": {name: null_for_nan(asdict(estimate)) for name, estimate in summary.metrics.items()},
         "by_type": {
-            label: {name: _estimate_record(estimate) for name, estimate in figures.items()}
+            label: {name: null_for_nan(asdict(estimate)) for name, estimate in figures.items()}
             for label, figures in summary.by_type.items()
         },
-    }
-
-
-def _estimate_record(estimate: Estimate) -> dict[str, Any]:
-    return {
-        key: None if isinstance(value, float) and math.isnan(value) else value
-        for key, value in asdict(estimate).items()
     }
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from rich.table import Table
 
+from ordebug_plugin.actions import ActionKind
 from ordebug_plugin.evaluate.compare import Paired
 from ordebug_plugin.metrics import Summary
 from ordebug_plugin.statistics import Estimate
@@ -39,6 +40,13 @@ _ROWS: tuple[tuple[str, str, bool], ...] = (
     ("limit", "undecided (work limit)", True),
     ("infra", "lost to infrastructure", True),
 )
+_ACTIONS = tuple((f"action_{kind}", f"answers: {kind}", True) for kind in (*ActionKind, "none"))
+
+
+def _rows(summaries: Iterable[Summary]) -> list[tuple[str, str, bool]]:
+    """What to show: of the actions only those that occur."""
+    taken = {name for summary in summaries for name, estimate in summary.metrics.items() if estimate.value > 0}
+    return [*_ROWS, *(row for row in _ACTIONS if row[0] in taken)]
 
 
 def run_table(title: str, summary: Summary) -> Table:
@@ -50,7 +58,7 @@ def run_table(title: str, summary: Summary) -> Table:
     labels = list(summary.by_type) if len(summary.by_type) > 1 else []
     for label in labels:
         table.add_column(label, justify="right")
-    for name, heading, percent in _ROWS:
+    for name, heading, percent in _rows([summary]):
         estimate = summary.metrics.get(name)
         if estimate is None or estimate.n == 0:
             continue
@@ -65,7 +73,7 @@ def comparison_table(summaries: Mapping[str, Summary]) -> Table:
     table.add_column("measure", no_wrap=True)
     for name, summary in summaries.items():
         table.add_column(f"{name}\nn={summary.n}", justify="right")
-    for name, heading, percent in _ROWS:
+    for name, heading, percent in _rows(summaries.values()):
         estimates = [summary.metrics.get(name) for summary in summaries.values()]
         if all(estimate is None or estimate.n == 0 for estimate in estimates):
             continue

@@ -25,7 +25,7 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_sides, render_state
+from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_bounds, render_sides, render_state
 from ordebug_plugin.solver import Judge
 
 # An episode that is longer is no example to follow.
@@ -43,8 +43,9 @@ ROW_ACTIONS = {
 }
 # Share of first repairs on a variable, where the IIS holds bounds.
 BOUND_SHARE = 0.15
-# The same where the prompt shows the bounds, and one looks like a slip: above 0 from below, or hardly above it.
-SLIP_SHARE = 0.5
+# The same where the prompt shows the bounds, and one looks like a slip: above 0 from below, or hardly above it. Where
+# none does, no bound is suspected.
+SLIP_SHARE = 0.6
 SMALL_BOUND = 2.0
 # Amounts are powers of ten: how much is needed cannot be read from names, only how much was not enough.
 FIRST_AMOUNTS = (100.0, 1000.0)
@@ -202,14 +203,16 @@ def _choose(observation: Observation, style: Style, rng: random.Random) -> _Move
     iis = observation.iis
     rows = _conflict_rows(observation)
     bounds = list(iis.bounds) if iis is not None else []
+    switches = observation.shape.binaries | observation.shape.integers
+    free = [name for name in bounds if not (style.algebra and name in switches)]
     opening = _opening(observation, rows, bounds, style)
     if observation.history:
         follow = _follow_up(observation, opening, rng)
         if follow is not None:
             return follow
-    slips = [variable for variable in bounds if style.algebra and _looks_wrong(observation, variable)]
-    if bounds and (not rows or rng.random() < (SLIP_SHARE if slips else BOUND_SHARE)):
-        variable = rng.choice(slips or bounds)
+    suspects = [name for name in free if _looks_wrong(observation, name)] if style.algebra else free
+    if bounds and (not rows or (suspects and rng.random() < (SLIP_SHARE if style.algebra else BOUND_SHARE))):
+        variable = rng.choice(suspects or bounds)
         think = f"{opening} I let one take any value from 0.0 up: {variable}."
         return _Move(think, Action(ActionKind.UPDATE_BOUNDS, variable, (0.0, math.inf)))
     row = rng.choice(rows)
@@ -279,7 +282,7 @@ def _opening(observation: Observation, rows: list[str], bounds: list[str], style
     if style.algebra:
         shape, edits = observation.shape, observation.edits
         sides = [f"{render_sides(edits.row(shape, row))} ({row})" for row in rows]
-        sides += [f"{render_sides(edits.variable(shape, variable))} ({variable})" for variable in bounds]
+        sides += [f"{render_bounds(observation, variable)} ({variable})" for variable in bounds]
         return f"In conflict: {', '.join(sides)}."
     text = f"In conflict: {rows!r}"
     return f"{text}, bounds of {bounds!r}." if bounds else f"{text}."

@@ -6,16 +6,13 @@ written into its right-hand sides: those of the rows, and of the rows into which
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, widened
 from ordebug_plugin.points import activity
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Elastic, Loaded, Row
-from ordebug_plugin.solver.search import Search
+from ordebug_plugin.solver.search import Found, Search
 from ordebug_plugin.verdict import Relaxation
 
 # Too many extra columns for the licence; bounds of a semi-continuous variable.
@@ -24,38 +21,36 @@ _NO_RELAXATION = frozenset({SIZE_LIMITED, 10024})
 
 def relaxation(loaded: Loaded, edits: Edits) -> Relaxation | None:
     """The cheapest repair of a model under edits; None where it cannot be computed (`Judge.relaxation`)."""
-    with _solved(loaded, edits) as model:
-        if model is None:
-            return None
-        shape, point = loaded.shape, loaded.values(model)
-        reached = {row: activity(loaded.terms(row), point) for row in shape.rows}
-        rows = widened({name: edits.row(shape, name) for name in shape.rows}, reached)
-        bounds = widened({name: edits.variable(shape, name) for name in shape.variables}, point)
-        return Relaxation(float(model.ObjVal), rows, bounds, tuple(reached.items()))
+    found = _solve(loaded, edits)
+    if found is None or found.objective is None or found.values is None:
+        return None
+    shape, point = loaded.shape, loaded.values(found.values)
+    reached = {row: activity(loaded.terms(row), point) for row in shape.rows}
+    rows = widened({name: edits.row(shape, name) for name in shape.rows}, reached)
+    bounds = widened({name: edits.variable(shape, name) for name in shape.variables}, point)
+    return Relaxation(found.objective, rows, bounds, tuple(reached.items()))
 
 
 def infeasibility(loaded: Loaded, edits: Edits) -> float | None:
     """What the cheapest repair costs; None where it cannot be computed."""
-    with _solved(loaded, edits) as model:
-        return None if model is None else float(model.ObjVal)
+    found = _solve(loaded, edits)
+    return None if found is None else found.objective
 
 
-@contextmanager
-def _solved(loaded: Loaded, edits: Edits) -> Iterator[gp.Model | None]:
-    """The solved relaxation of a model under edits; None where there is none."""
+def _solve(loaded: Loaded, edits: Edits) -> Found | None:
+    """Solves the relaxation of a model under edits; None where there is none, or its optimum is not proven."""
     try:
         elastic = _carrying(loaded, edits)
-        status = elastic.search.optimize()
+        try:
+            found = elastic.search.optimize()
+        finally:
+            if elastic is not loaded.elastic:
+                elastic.dispose()
     except gp.GurobiError as error:
-        if error.errno not in _NO_RELAXATION:
-            raise
-        yield None
-        return
-    try:
-        yield elastic.model if status == GRB.OPTIMAL else None
-    finally:
-        if elastic is not loaded.elastic:
-            elastic.dispose()
+        if error.errno in _NO_RELAXATION:
+            return None
+        raise
+    return found if found.status == GRB.OPTIMAL else None
 
 
 def _carrying(loaded: Loaded, edits: Edits) -> Elastic:
@@ -91,6 +86,7 @@ def _relax(loaded: Loaded) -> Elastic:
         if place in names:  # else the column only writes a range
             side[names[place]] = constr
     own = {
-        name: Row(constrs[row.constr.index], None, native=row.slack is not None) for name, row in loaded.rows.items()
+        name: Row(constrs[row.constr.index], sense, None, native=row.slack is not None)
+        for (name, row), sense in zip(loaded.rows.items(), model.getAttr(GRB.Attr.Sense), strict=False)
     }
     return Elastic(model, Search.of(model, loaded.search.work_limit), own, lower, upper)

@@ -24,7 +24,7 @@ from ordebug_plugin.errors import LicenseLimitError, SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
-from ordebug_plugin.solver.search import Search, environment_parameters
+from ordebug_plugin.solver.search import Found, Search, environment_parameters
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
@@ -180,12 +180,11 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
 
 def _solve(loaded: Loaded, edits: Edits) -> Verdict:
     loaded.carry(edits)
-    model = loaded.model
-    status = loaded.search.optimize()
-    if status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
+    found = loaded.search.optimize()
+    if found.status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
         return _resolve_unbounded(loaded)
-    loaded.point = (edits, loaded.values(model)) if model.SolCount > 0 else None
-    return _verdict(model, status)
+    loaded.point = None if found.values is None else (edits, loaded.values(found.values))
+    return _verdict(found)
 
 
 def _resolve_unbounded(loaded: Loaded) -> Verdict:
@@ -199,20 +198,20 @@ def _resolve_unbounded(loaded: Loaded) -> Verdict:
         if feasibility.IsMultiObj:
             feasibility.NumObj = 0
         feasibility.setObjective(0.0)
-        verdict = _verdict(feasibility, Search.of(feasibility, loaded.search.work_limit).optimize())
+        verdict = _verdict(Search.of(feasibility, loaded.search.work_limit).optimize())
     return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
 
 
-def _verdict(model: gp.Model, status: int) -> Verdict:
-    if status == GRB.OPTIMAL:
-        return Verdict(Status.OPTIMAL, float(model.ObjVal))
-    if status == GRB.INFEASIBLE:
+def _verdict(found: Found) -> Verdict:
+    if found.status == GRB.OPTIMAL:
+        return Verdict(Status.OPTIMAL, found.objective)
+    if found.status == GRB.INFEASIBLE:
         return Verdict(Status.INFEASIBLE)
-    if status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
-        return Verdict(Status.FEASIBLE if model.SolCount > 0 else Status.LIMIT)
-    if status == GRB.TIME_LIMIT:
+    if found.status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
+        return Verdict(Status.LIMIT if found.values is None else Status.FEASIBLE)
+    if found.status == GRB.TIME_LIMIT:
         raise SolverError("Gurobi did not return in time, although within its WorkLimit: the machine is overloaded")
-    raise SolverError(f"Gurobi ended with the unexpected status {status}")
+    raise SolverError(f"Gurobi ended with the unexpected status {found.status}")
 
 
 def _iis(loaded: Loaded, edits: Edits) -> IIS | None:

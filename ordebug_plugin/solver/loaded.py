@@ -23,6 +23,7 @@ class Row:
     """A row inside Gurobi. `slack` is the column with which Gurobi writes a range: a·x + coefficient·slack = RHS."""
 
     constr: gp.Constr
+    sense: str
     slack: gp.Var | None = None
     native: bool = False  # the slack column came with the file and stays
 
@@ -37,7 +38,7 @@ class Row:
             model.remove(self.slack)
             self.slack = None
         if ranged:
-            self.constr.Sense, self.constr.RHS = GRB.EQUAL, upper
+            self._write(GRB.EQUAL, upper)
             if self.slack is None:
                 self.slack = model.addVar(ub=upper - lower, column=gp.Column(1.0, self.constr))
             else:
@@ -48,11 +49,18 @@ class Row:
         if self.slack is not None:
             self.slack.LB = self.slack.UB = 0.0
         if lower == upper:
-            self.constr.Sense, self.constr.RHS = GRB.EQUAL, upper
+            self._write(GRB.EQUAL, upper)
+        elif interval.is_free and self.sense == GRB.GREATER_EQUAL:
+            self._write(GRB.GREATER_EQUAL, -GRB.INFINITY)
         elif lower == -math.inf:
-            self.constr.Sense, self.constr.RHS = GRB.LESS_EQUAL, min(upper, GRB.INFINITY)
+            self._write(GRB.LESS_EQUAL, min(upper, GRB.INFINITY))
         else:
-            self.constr.Sense, self.constr.RHS = GRB.GREATER_EQUAL, lower
+            self._write(GRB.GREATER_EQUAL, lower)
+
+    def _write(self, sense: str, side: float) -> None:
+        if sense != self.sense:
+            self.constr.Sense = self.sense = sense
+        self.constr.RHS = side
 
 
 @dataclass
@@ -144,11 +152,10 @@ class Loaded:
             self._terms[row] = tuple((self._names[place], value) for place, value in pairs if place in self._names)
         return self._terms[row]
 
-    def values(self, model: gp.Model) -> dict[str, float]:
-        """The solution of this model, or of a copy that only added columns, by variable."""
+    def values(self, point: list[float]) -> dict[str, float]:
+        """A point of this model, or of a copy that only added columns, by variable."""
         # Added columns come last, so those of the file keep their places.
-        values = model.getAttr(GRB.Attr.X)
-        return {name: values[place] for name, place in self.places.items()}
+        return {name: point[place] for name, place in self.places.items()}
 
     def dispose(self) -> None:
         """Frees what Gurobi holds."""
@@ -205,7 +212,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     senses, sides = model.getAttr(GRB.Attr.Sense), model.getAttr(GRB.Attr.RHS)
     for name, constr, sense, side in zip(row_names, constrs, senses, sides, strict=True):
         slack = _range_column(model, constr) if sense == GRB.EQUAL else None
-        rows[name] = Row(constr, slack, native=slack is not None)
+        rows[name] = Row(constr, sense, slack, native=slack is not None)
         intervals[name] = _interval(model, constr, sense, side, slack)
         if slack is not None:
             slack_columns.add(slack.index)
@@ -218,6 +225,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         rows=intervals,
         variables={name: Interval(lower[place], upper[place]) for name, place in zip(names, places, strict=True)},
         binaries=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.BINARY),
+        integers=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.INTEGER),
         aliases={unique: name for unique, name in aliases.items() if unique != name},
     )
     search = Search.of(model, work_limit)
