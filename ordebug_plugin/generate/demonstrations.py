@@ -6,8 +6,8 @@ An answer becomes a row only when its episode recovers, and when, if it is a rep
 
 The reasoning says only what its prompt shows: names, the IIS (in full, where the style has it), what was tried. Which
 row of the IIS is at fault cannot be read from names, and the demonstrator does not weigh numbers either, except that it
-suspects a strange bound: the choice among rows is random, and so is what is done to the row. That variety is wanted:
-reinforcement learning after this has something to choose from.
+remarks on an odd bound and often frees it. The choice among rows is random, and so is what is done to the row. That
+variety is wanted: reinforcement learning after this has something to choose from.
 """
 
 from __future__ import annotations
@@ -203,14 +203,12 @@ def _choose(observation: Observation, style: Style, rng: random.Random) -> _Move
     iis = observation.iis
     rows = _conflict_rows(observation)
     bounds = list(iis.bounds) if iis is not None else []
-    switches = observation.shape.binaries | observation.shape.integers
-    free = [name for name in bounds if not (style.algebra and name in switches)]
     opening = _opening(observation, rows, bounds, style)
     if observation.history:
         follow = _follow_up(observation, opening, rng)
         if follow is not None:
             return follow
-    suspects = [name for name in free if _looks_wrong(observation, name)] if style.algebra else free
+    suspects = [name for name in bounds if _looks_wrong(observation, name)] if style.algebra else bounds
     if bounds and (not rows or (suspects and rng.random() < (SLIP_SHARE if style.algebra else BOUND_SHARE))):
         variable = rng.choice(suspects or bounds)
         think = f"{opening} I let one take any value from 0.0 up: {variable}."
@@ -221,6 +219,9 @@ def _choose(observation: Observation, style: Style, rng: random.Random) -> _Move
 
 
 def _looks_wrong(observation: Observation, variable: str) -> bool:
+    """Whether the bounds of a variable are odd; a switch between 0 and 1 is not."""
+    if variable in observation.shape.binaries | observation.shape.integers:
+        return False
     bounds = observation.edits.variable(observation.shape, variable)
     return bounds.lower > 0 or bounds.upper <= SMALL_BOUND
 
@@ -282,7 +283,9 @@ def _opening(observation: Observation, rows: list[str], bounds: list[str], style
     if style.algebra:
         shape, edits = observation.shape, observation.edits
         sides = [f"{render_sides(edits.row(shape, row))} ({row})" for row in rows]
-        sides += [f"{render_bounds(observation, variable)} ({variable})" for variable in bounds]
+        for name in bounds:
+            mark = ", odd" if _looks_wrong(observation, name) else ""
+            sides.append(f"{render_bounds(observation, name)} ({name}{mark})")
         return f"In conflict: {', '.join(sides)}."
     text = f"In conflict: {rows!r}"
     return f"{text}, bounds of {bounds!r}." if bounds else f"{text}."
