@@ -119,6 +119,8 @@ class Grader:
             other = RepairEnv(env.judge, problem, len(problem.truth.fix), show_iis=False)
             script = [render_answer("The fault is known.", action) for action in problem.truth.fix]
             episode = play(other, Replay(script), thorough=False)
+            if episode.outcome is None:
+                raise SolverError(episode.error or "the known fix could not be replayed")
             self._ends[key] = (other.edits, len(episode.turns))
         return self._ends[key]
 

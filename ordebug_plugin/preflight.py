@@ -23,8 +23,7 @@ from ordebug_plugin.futures import as_done
 from ordebug_plugin.grading import Task
 from ordebug_plugin.prompt import Message
 from ordebug_plugin.reward import Components
-from ordebug_plugin.reward_functions import RewardFunction
-from ordebug_plugin.reward_pool import RewardPool
+from ordebug_plugin.reward_functions import RewardFunction, pool
 from ordebug_plugin.statistics import Estimate, mean, proportion
 from ordebug_plugin.tasks import COLUMN, load_task
 
@@ -136,7 +135,7 @@ def read_prompts(path: Path) -> list[Prompt]:
         ProblemError: A model is missing, or not the one that the file was made from.
     """
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
+        lines = path.read_text(encoding="utf-8").removesuffix("\n").split("\n")  # names may hold other line ends
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     prompts = []
@@ -152,8 +151,6 @@ def read_prompts(path: Path) -> list[Prompt]:
         except ProblemError as error:
             raise ProblemError(f"{path}, line {number}: {error}") from error
         prompts.append(Prompt(line, messages, task))
-    if not prompts:
-        raise InputError(f"{path} is empty")
     return prompts
 
 
@@ -182,10 +179,10 @@ def sample_groups(  # noqa: PLR0913  # all but two by keyword
     replies: list[list[Reply | None]] = [[None] * samples for _ in prompts]
     left = [samples] * len(prompts)
     failure: ServerError | None = None
-    pool = ThreadPoolExecutor(concurrency, thread_name_prefix="preflight")
+    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="preflight")
     try:
         running = {
-            pool.submit(chat.ask, prompt.messages, offset): (number, offset)
+            threads.submit(chat.ask, prompt.messages, offset): (number, offset)
             for number, prompt in enumerate(prompts)
             for offset in range(samples)
         }
@@ -199,9 +196,9 @@ def sample_groups(  # noqa: PLR0913  # all but two by keyword
             if left[number] == 0:
                 on_group(left.count(0))
     except BaseException:
-        pool.shutdown(wait=False, cancel_futures=True)
+        threads.shutdown(wait=False, cancel_futures=True)
         raise
-    pool.shutdown()
+    threads.shutdown()
     if failure is not None and not any(reply for group in replies for reply in group):
         raise failure
     return _judge(prompts, replies, reward)
@@ -210,9 +207,7 @@ def sample_groups(  # noqa: PLR0913  # all but two by keyword
 def _judge(prompts: Sequence[Prompt], replies: Sequence[Sequence[Reply | None]], reward: RewardFunction) -> list[Group]:
     given = [(number, offset) for number, group in enumerate(replies) for offset, reply in enumerate(group) if reply]
     answers = [[reply.text] for group in replies for reply in group if reply]
-    found = dict(
-        zip(given, RewardPool().components([prompts[number].task for number, _ in given], answers), strict=True)
-    )
+    found = dict(zip(given, pool().components([prompts[number].task for number, _ in given], answers), strict=True))
     groups = []
     for number, (prompt, own) in enumerate(zip(prompts, replies, strict=True)):
         parts = tuple(found.get((number, offset)) for offset in range(len(own)))

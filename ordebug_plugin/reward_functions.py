@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ordebug_plugin.errors import OrdebugError, ProblemError
+from ordebug_plugin.errors import OrdebugError, ProblemError, SolverError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.reward import COMPONENTS, PRESETS, Components, composite
 from ordebug_plugin.reward_pool import RewardPool
@@ -25,6 +25,9 @@ from ordebug_plugin.tasks import COLUMN, load_task
 
 logger = logging.getLogger(__name__)
 
+# What a multi-turn environment adds to the ``rollout_infos`` of ms-swift: the answers of all turns, and whether it lost
+# the solver on the way.
+ANSWERS, LOST = "answers", "lost"
 # How many completions could not be judged, by reward function, since the process began.
 FAILURES: Counter[str] = Counter()
 
@@ -50,11 +53,14 @@ class RewardFunction:
         Args:
             completions: Answers; text, or chat messages of which the assistant's are the answers.
             **columns: Dataset columns, each a list as long: ``task`` (`tasks.dump_task`), ``prompt_id`` where the
-                trainer numbers its groups, and ``rollout_infos`` whose ``answers`` are a whole trajectory, where the
-                completions hold its last turn only (ms-swift).
+                trainer numbers its groups, and ``rollout_infos`` with `ANSWERS`, a whole trajectory where the
+                completions hold its last turn only (ms-swift), and `LOST`.
         """
+        infos = _infos(columns.get("rollout_infos"), len(completions))
         tasks = _tasks(columns.get(COLUMN), len(completions))
-        parts = pool().components(tasks, _trajectories(completions, columns.get("rollout_infos")))
+        lost_on_the_way = SolverError("the environment lost the solver")
+        judged = [lost_on_the_way if info.get(LOST) else task for task, info in zip(tasks, infos, strict=True)]
+        parts = pool().components(judged, _trajectories(completions, infos))
         lost = parts.count(None)
         if lost:
             FAILURES[self.name] += lost
@@ -96,13 +102,20 @@ def _tasks(column: Any, n: int) -> list[Task | OrdebugError]:
     return tasks
 
 
-def _trajectories(completions: Sequence[Any], infos: Any) -> list[list[str]]:
+def _infos(column: Any, n: int) -> list[Mapping[str, Any]]:
+    """What the rollout says of each completion."""
+    if not isinstance(column, Sequence) or len(column) != n:
+        return [{}] * n
+    return [info if isinstance(info, Mapping) else {} for info in column]
+
+
+def _trajectories(completions: Sequence[Any], infos: Sequence[Mapping[str, Any]]) -> list[list[str]]:
     """The answers of every trajectory."""
     trajectories = [_answers(completion) for completion in completions]
-    if isinstance(infos, Sequence) and len(infos) == len(trajectories):
-        for number, info in enumerate(infos):
-            if isinstance(info, Mapping) and info.get("answers"):
-                trajectories[number] = [str(text) for text in info["answers"]]
+    for number, info in enumerate(infos):
+        answers = info.get(ANSWERS)
+        if isinstance(answers, list | tuple) and answers:
+            trajectories[number] = [str(text) for text in answers]
     return trajectories
 
 

@@ -7,14 +7,17 @@ Results do not depend on the number of workers.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
-from collections.abc import Sequence
+import pickle
+import threading
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from ordebug_plugin.errors import OrdebugError
-from ordebug_plugin.grading import REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
+from ordebug_plugin.errors import InputError, OrdebugError
+from ordebug_plugin.grading import MAX_ANSWER, REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
 from ordebug_plugin.reward import Components
 from ordebug_plugin.workers import Lost, Workers
 
@@ -29,9 +32,9 @@ WORKERS_VARIABLE = "ORDEBUG_WORKERS"
 _KEPT = 8192
 _LOST = "reward: an answer could not be judged and is neutral: %s"
 
-# What is graded: a task, and the answers to it.
-Key = tuple[Task, tuple[str, ...]]
-Group = tuple[Task, list[tuple[str, ...]]]
+# What is graded: a task, and a digest of the answers to it.
+Key = tuple[Task, bytes]
+Call = tuple["Limits", Task, list[tuple[str, ...]]]
 Results = list[Components | str]
 
 
@@ -66,49 +69,80 @@ class RewardPool:
         workers = default_workers() if workers is None else workers
         self._workers = Workers(workers) if workers else None
         self._known: dict[Key, Components] = {}
+        self._last: tuple[list[Key | None], dict[Key, Components]] = ([], {})
+        self._lock = threading.Lock()
 
     def components(
         self, tasks: Sequence[Task | OrdebugError], answers: Sequence[Sequence[str]]
     ) -> list[Components | None]:
         """Grades a batch of trajectories; None where the task is an error, or the solver failed. Raises nothing."""
         keys: list[Key | None] = []
+        asked: dict[Key, tuple[Task, tuple[str, ...]]] = {}
         for task, given in zip(tasks, answers, strict=True):
             if isinstance(task, OrdebugError):
                 logger.warning(_LOST, task)
                 keys.append(None)
-            else:
-                keys.append((task, tuple(given)))
-        found = {key: self._known[key] for key in keys if key in self._known}
-        unknown: dict[Task, list[tuple[str, ...]]] = {}
-        for key in dict.fromkeys(keys):
-            if key is not None and key not in found:
-                unknown.setdefault(key[0], []).append(key[1])
-        for (task, asked), results in zip(unknown.items(), self._grade(list(unknown.items())), strict=True):
-            for own, result in zip(asked, results, strict=True):
+                continue
+            cut = tuple(text[-MAX_ANSWER:] for text in given)
+            key = (task, _digest(cut))
+            asked[key] = (task, cut)
+            keys.append(key)
+        with self._lock:
+            # Every reward asks for the same batch: what could not be judged for the first is not tried for the next.
+            if keys != self._last[0]:
+                self._last = (keys, self._grade(asked))
+            found = self._last[1]
+        return [None if key is None else found.get(key) for key in keys]
+
+    def _grade(self, asked: Mapping[Key, tuple[Task, tuple[str, ...]]]) -> dict[Key, Components]:
+        """The components of what is asked; what could not be judged is left out and logged."""
+        found = {key: self._known[key] for key in asked if key in self._known}
+        groups: dict[Task, list[Key]] = {}
+        for key in asked:
+            if key not in found:
+                groups.setdefault(key[0], []).append(key)
+        calls = [(self._limits, task, [asked[key][1] for key in own]) for task, own in groups.items()]
+        for own, results in zip(groups.values(), self._call(calls), strict=True):
+            for key, result in zip(own, results, strict=True):
                 if isinstance(result, Components):
-                    found[task, own] = result
+                    found[key] = result
                 else:
                     logger.warning(_LOST, result)
         if len(self._known) > _KEPT:
             self._known.clear()
         self._known |= found
-        return [None if key is None else found.get(key) for key in keys]
+        return found
 
-    def _grade(self, groups: list[Group]) -> list[Results]:
-        """Grades what is not known: for each group the components of its answers, or why there are none."""
+    def _call(self, calls: list[Call]) -> list[Results]:
+        """Grades groups: for each the components of its answers, or why there are none."""
         if self._workers is None:
-            return [grade_group(self._limits, *group) for group in groups]
-        graded = self._workers.map(grade_group, [(self._limits, *group) for group in groups], self._hang)
+            return [grade_group(*call) for call in calls]
+        try:
+            graded = self._workers.map(grade_group, calls, self._hang)
+        except OSError as error:  # no more processes, no more memory
+            graded = [Lost(f"no process to judge it can be started: {error}")] * len(calls)
         return [
-            [result.reason] * len(own) if isinstance(result, Lost) else result
-            for (_, own), result in zip(groups, graded, strict=True)
+            [result.reason] * len(call[2]) if isinstance(result, Lost) else result
+            for call, result in zip(calls, graded, strict=True)
         ]
 
 
+def _digest(answers: tuple[str, ...]) -> bytes:
+    """Stands for answers, which may be long, in the memory."""
+    return hashlib.sha256(pickle.dumps(answers)).digest()
+
+
 def default_workers() -> int:
-    """Worker processes, unless told otherwise."""
+    """Worker processes, unless told otherwise.
+
+    Raises:
+        InputError: ORDEBUG_WORKERS is no whole number of at least 0.
+    """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(os.environ.get(WORKERS_VARIABLE, min(cores, MAX_WORKERS)))
+    text = os.environ.get(WORKERS_VARIABLE, str(min(cores, MAX_WORKERS)))
+    if not text.isdecimal():
+        raise InputError(f"the environment variable {WORKERS_VARIABLE} must be a whole number, not {text!r}")
+    return int(text)
 
 
 @lru_cache(maxsize=1)

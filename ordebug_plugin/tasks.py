@@ -66,7 +66,9 @@ def load_task(text: str) -> Task:
         truth = load_truth(record["truth"])
         problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
         history = tuple(record["history"])
-    except (ValueError, KeyError, TypeError, ActionError) as error:
+        if not all(isinstance(answer, str) for answer in history):
+            raise TypeError("an answer of the history is no text")
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ActionError) as error:
         raise ProblemError(
             f"the dataset column {COLUMN!r} holds no task ({error!r}): write it with `ordebug data grpo`"
         ) from error

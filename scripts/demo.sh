@@ -42,7 +42,7 @@ stop_server() {
 
 clean_up() {
   stop_server
-  [ -z "$training" ] || kill "$training" 2>/dev/null || true
+  [ -z "$training" ] || kill -TERM -- "-$training" 2>/dev/null || true
 }
 trap clean_up EXIT
 
@@ -77,7 +77,8 @@ judge() {
 train() {
   local log=$1 pattern=$2
   shift 2
-  "$@" >"$log" 2>&1 &
+  : >"$log"
+  setsid "$@" >"$log" 2>&1 & # a group of its own, as the command may only wrap the training
   training=$!
   tail -n +1 -f --pid="$training" "$log" | grep --line-buffered -a -o "$pattern" || true
   wait "$training" || { echo "training failed; the end of $log:" >&2; tail -n 30 "$log" >&2; exit 1; }
@@ -109,10 +110,12 @@ say "the SFT model, served and judged on the same problems"
 serve sft "$OUT/sft"
 judge sft
 
-say "before GRPO: what would it have to learn from?"
-"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --algebra
-"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --limit 400 --samples 4 --max-tokens 112 \
-  --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl"
+say "before GRPO: the states that the SFT model gets into, and what it would have to learn from there"
+"$LF/ordebug" eval "$OUT/train" --limit 150 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
+  --max-tokens 112 --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
+"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 300 --algebra --turns "$OUT/explore"
+"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens 112 \
+  --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl" || [ $? = 1 ] # 1: findings, which it has said
 stop_server
 
 say "GRPO in stock ms-swift, rewarded by Gurobi"

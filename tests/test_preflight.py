@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 
 from ordebug_plugin.cli import main
+from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.preflight import read_prompts
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import INSTRUCTION, join_instruction
 from tests.test_chat import completion, server
 from tests.test_reward import HONEST, TRUTH
 from tests.toys import CONFLICT, answer, write_problem
@@ -143,3 +145,24 @@ def test_a_missing_model_is_named(prompts: Path, capsys: pytest.CaptureFixture[s
 def test_bad_options(prompts: Path, capsys: pytest.CaptureFixture[str], options: list[str]) -> None:
     assert preflight(prompts, "http://127.0.0.1:9/v1", *options) == 2
     assert capsys.readouterr().err
+
+
+def test_later_turns_become_prompts_as_they_were_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    bench, played, out = tmp_path / "bench", tmp_path / "run", tmp_path / "prompts.jsonl"
+    assert main(["bench", "make", str(bench), "--n", "4", "--seed", "5"]) == 0
+    assert main(["eval", str(bench), "--agent", "relax-first", "--max-steps", "3", "--out", str(played)]) == 0
+    assert main(["data", "grpo", str(bench), str(out), "--turns", str(played), "--limit", "2", "--json"]) == 0
+    report = json.loads(capsys.readouterr().out.partition('{\n  "path"')[2].join(['{\n  "path"', ""]))
+    rows = [json.loads(line) for line in out.read_text().splitlines()]
+    expected = []
+    for episode in list(load_episodes(played / "episodes.jsonl"))[:2]:
+        for number, turn in enumerate(episode.turns):
+            answers = [earlier.step.answer for earlier in episode.turns[:number]]
+            expected.append((join_instruction(INSTRUCTION, turn.reply.prompt), answers))
+    assert [(row["messages"][-1]["content"], json.loads(row["task"])["history"]) for row in rows] == expected
+    assert (report["rows"], report["later"]) == (len(rows), len(rows) - 2)
+    assert report["later"] > 0
+    other = tmp_path / "other"
+    assert main(["bench", "make", str(other), "--n", "1", "--seed", "9"]) == 0
+    assert main(["data", "grpo", str(other), str(out), "--turns", str(played)]) == 2
+    assert "no second turn" in capsys.readouterr().err

@@ -5,7 +5,7 @@ import pickle
 import signal
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from ordebug_plugin.actions import parse_action
 from ordebug_plugin.cli import main
-from ordebug_plugin.errors import ProblemError
+from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.exploits import EXPLOITS, check_problem
 from ordebug_plugin.grading import Grader, Task
 from ordebug_plugin.problem import Problem
@@ -172,6 +172,10 @@ def _own_process(seconds: float) -> int:
     return os.getpid()
 
 
+def _call(function: Callable[..., object], *arguments: object) -> object:
+    return function(*arguments)
+
+
 class TestInfrastructure:
     def test_a_failure_gets_the_mean_of_its_group(self, task: str, problem: Problem) -> None:
         gone = json.loads(task) | {"path": "/nonexistent/model.lp"}
@@ -211,13 +215,77 @@ class TestInfrastructure:
         assert "did not return within 3 s" in caplog.text
         assert pool.components([load_task(task)], [[answer("SUBMIT()")]]) != [None]
 
-    def test_a_worker_that_dies_is_replaced(self, task: str, caplog: pytest.LogCaptureFixture) -> None:
+    def test_what_could_not_be_judged_is_not_tried_again_for_the_next_reward(
+        self, tmp_path: Path, caplog: pytest.LogCaptureFixture
+    ) -> None:
+        gone = Task(write_problem(tmp_path / "gone.lp", f"\\ gone\n{CONFLICT}"))
+        gone.problem.path.unlink()
+        pool = RewardPool(workers=1)
+        for _ in REWARDS:
+            assert pool.components([gone], [[HONEST]]) == [None]
+        assert caplog.text.count("could not be judged") == 1
+
+    def test_a_worker_that_dies_is_replaced(self) -> None:
         workers = Workers(2)
         assert workers.map(os._exit, [(7,)], 60.0) == [Lost("the process that judged it died")]
         assert workers.map(math.sqrt, [(4.0,), (9.0,), (16.0,), (25.0,)], 60.0) == [2.0, 3.0, 4.0, 5.0]
         one, other = set(workers.map(_own_process, [(0.2,)] * 2, 60.0))
         os.kill(one, signal.SIGKILL)
         assert other in workers.map(_own_process, [(0.2,)] * 4, 60.0)
+
+    def test_a_lone_worker_that_died_idle_is_replaced(self) -> None:
+        workers = Workers(2)
+        (process,) = workers.map(_own_process, [(0.0,)], 60.0)
+        os.kill(process, signal.SIGKILL)
+        time.sleep(0.5)  # until it is gone; what is sent to a process that dies meanwhile is lost
+        assert workers.map(math.sqrt, [(4.0,), (9.0,)], 60.0) == [2.0, 3.0]
+
+    def test_a_hung_worker_does_not_hold_up_a_large_call(self) -> None:
+        slow, large = (_own_process, 600.0), ("x" * 5_000_000)
+        began = time.monotonic()
+        results = Workers(1).map(_call, [slow, (len, large)], 15.0)
+        assert results == [Lost("Gurobi did not return within 15 s"), 5_000_000]
+        assert time.monotonic() - began < 60
+
+    def test_after_an_exception_no_result_goes_astray(self) -> None:
+        workers = Workers(2)
+        with pytest.raises(AttributeError, match="pickle"):
+            workers.map(_call, [(_own_process, 0.5), (lambda: 0,)], 60.0)
+        assert workers.map(math.sqrt, [(4.0,), (9.0,)], 60.0) == [2.0, 3.0]
+
+    def test_the_rewards_may_be_asked_from_several_threads(self, task: str) -> None:
+        texts = [answer(f"RELAX_CONSTRAINT(high, {amount})") for amount in (0.5, 2.5, 3.5, 8.5)]
+        expected = [rewards("ordebug", task, text)[0] for text in texts]
+        results: dict[int, list[float]] = {}
+
+        def work(number: int) -> None:
+            chosen = [texts[(number + k) % 4] for k in range(4)]
+            results[number] = [
+                rewards("ordebug_preserve", task, *chosen) and rewards("ordebug", task, one)[0] for one in chosen
+            ]
+
+        threads = [threading.Thread(target=work, args=(number,)) for number in range(8)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert results == {number: [expected[(number + k) % 4] for k in range(4)] for number in range(8)}
+
+    def test_a_trajectory_that_lost_the_solver_is_neutral(self, task: str) -> None:
+        infos = [{"answers": [HONEST]}, {"answers": [answer("SUBMIT()")], "lost": True}]
+        before = FAILURES["ordebug"]
+        assert REWARDS["ordebug"](["", ""], task=[task] * 2, rollout_infos=infos) == [1.0, 1.0]
+        assert FAILURES["ordebug"] - before == 1
+
+    @pytest.mark.parametrize("infos", [[{"answers": 7}], [None], "x", [{"answers": []}], [{"lost": None}]])
+    def test_odd_infos_are_left_aside(self, task: str, infos: object) -> None:
+        assert REWARDS["ordebug"]([HONEST], task=[task], rollout_infos=infos) == [1.0]
+
+    @pytest.mark.parametrize("workers", ["two", "-1", "1.5", ""])
+    def test_a_wrong_number_of_workers_is_said(self, monkeypatch: pytest.MonkeyPatch, workers: str) -> None:
+        monkeypatch.setenv("ORDEBUG_WORKERS", workers)
+        with pytest.raises(InputError, match="ORDEBUG_WORKERS"):
+            RewardPool()
 
     def test_a_dataset_without_the_column_is_neutral_and_said(self, caplog: pytest.LogCaptureFixture) -> None:
         assert REWARDS["ordebug"]([HONEST, HONEST]) == [0.0, 0.0]
@@ -242,10 +310,14 @@ class TestTasks:
         with pytest.raises(ProblemError, match="not the one the dataset was made from"):
             load_task(text)
 
-    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"truth": 3}'])
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"truth": 3}', "[" * 100_000])
     def test_no_task_is_said(self, text: str) -> None:
         with pytest.raises(ProblemError, match="ordebug data grpo"):
             load_task(text)
+
+    def test_a_history_that_is_no_text_is_said(self, task: str) -> None:
+        with pytest.raises(ProblemError, match="history"):
+            load_task(json.dumps(json.loads(task) | {"history": [3]}))
 
     def test_the_command_writes_what_the_rewards_need(self, problem: Problem, tmp_path: Path) -> None:
         out = tmp_path / "grpo.jsonl"

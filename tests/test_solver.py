@@ -190,9 +190,9 @@ def test_audit_of_what_a_repair_gave_away(
     assert audit.lost_rows == lost
 
 
-def market_split() -> str:
+def market_split(columns: int = 30) -> str:
     """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
-    rows, columns, state = 4, 30, 12345
+    rows, state = 4, 12345
     lines = ["Minimize", " obj: x0", "Subject To"]
     for row in range(rows):
         weights = []
@@ -234,6 +234,19 @@ def test_the_answer_does_not_depend_on_what_was_asked_before(judge: Judge, range
             assert judge.solve(ranges, edits).objective == pytest.approx(verdict.objective)
         if verdict.status is Status.INFEASIBLE:
             assert judge.iis(ranges, edits) == fresh.iis(ranges, edits)
+
+
+@pytest.mark.parametrize("columns", [14, 16, 18])
+def test_a_small_model_that_is_hard_to_refute(tmp_path: Path, columns: int) -> None:
+    """The plain search gives up on it, and computeIIS within the plain limit has nothing to show."""
+    problem = write_problem(tmp_path / "split.lp", market_split(columns))
+    with Judge(work_limit=20) as judge:
+        if judge.solve(problem).status is Status.INFEASIBLE:
+            iis = judge.iis(problem)
+            assert iis is not None
+            assert iis.rows
+    with Judge(work_limit=0.001) as judge:
+        assert judge.solve(problem).status in (Status.LIMIT, Status.INFEASIBLE, Status.OPTIMAL, Status.FEASIBLE)
 
 
 def test_a_work_limit_is_its_own_status(tmp_path: Path) -> None:
@@ -349,11 +362,16 @@ def test_small_mips_are_answered_as_by_gurobi_alone(
 ) -> None:
     """Solving without integrality first, and without presolve, must not show."""
     problem = write_problem(tmp_path / "mip.lp", MIP.format(cap=cap, odd=odd, whole=whole))
-    for edits in (NO_EDITS, *(edits_of(judge, problem, f"DROP_CONSTRAINT({row})") for row in ("need", "cap", "odd"))):
+    drops = [f"DROP_CONSTRAINT({row})" for row in ("need", "cap", "odd")]
+    bounds = [f"UPDATE_BOUNDS({name}, {low}, {high})" for name in "xyz" for low, high in ((0.5, 1.5), (1, 3), (-1, 0))]
+    for action in ("RESET()", *drops, *bounds):
+        edits = edits_of(judge, problem, action)
         verdict = judge.solve(problem, edits)
         with gp.Env(params={"OutputFlag": 0}) as env, gp.read(str(problem.path), env) as model:
             for row in edits.dropped():
                 model.remove(model.getConstrByName(row))
+            for name, interval in edits.variables:
+                model.getVarByName(name).LB, model.getVarByName(name).UB = interval.lower, interval.upper
             model.optimize()
             assert (verdict.status is Status.OPTIMAL) == (model.Status == gp.GRB.OPTIMAL)
             assert (verdict.status is Status.INFEASIBLE) == (model.Status == gp.GRB.INFEASIBLE)
@@ -380,6 +398,22 @@ End
     return write_problem(tmp_path_factory.mktemp("plain") / "plain.lp", text)
 
 
+@pytest.mark.parametrize(
+    "more",
+    ["SOS\n s1: S1:: x:1 y:2", "General Constraints\n g: w = MAX ( x , y )", "Semi-Continuous\n z"],
+)
+def test_what_is_discrete_in_other_ways_is_not_relaxed(judge: Judge, tmp_path: Path, more: str) -> None:
+    """An integer beside it must not bring the short cut without integrality into play."""
+    text = MIP.format(cap=3, odd=4, whole="x").replace("End\n", "") + f"{more}\nEnd\n"
+    problem = write_problem(tmp_path / "other.lp", text)
+    with gp.Env(params={"OutputFlag": 0}) as env, gp.read(str(problem.path), env) as model:
+        model.optimize()
+        verdict = judge.solve(problem)
+        assert (verdict.status is Status.OPTIMAL) == (model.Status == gp.GRB.OPTIMAL)
+        if verdict.objective is not None:
+            assert verdict.objective == pytest.approx(model.ObjVal)
+
+
 @settings(max_examples=100)
 @given(actions=st.lists(ACTIONS, min_size=1, max_size=4), native=st.booleans())
 def test_what_is_left_to_repair_is_what_gurobi_says_of_the_edited_model(
@@ -396,6 +430,7 @@ def test_what_is_left_to_repair_is_what_gurobi_says_of_the_edited_model(
     judge.infeasibility(problem, edits)
     loaded = judge._load(problem)
     loaded.carry(edits)
+    loaded.model.update()
     with loaded.model.copy() as model:
         model.feasRelaxS(0, False, True, True)
         model.optimize()

@@ -17,7 +17,7 @@ import yaml
 from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.prompt import Style, render_messages
-from ordebug_plugin.reward_functions import REWARDS
+from ordebug_plugin.reward_functions import FAILURES, REWARDS
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import load_task
 from tests.conftest import REPO, free_port, run
@@ -138,7 +138,14 @@ def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
     for name, function in REWARDS.items():
         reward = orms[name]()
         assert type(reward).__name__ == name  # under this name ms-swift logs it
-        assert reward(["no action"], task=[row["task"]]) == function(["no action"], task=[row["task"]])
+        fix = load_task(row["task"]).problem.truth.fix
+        answers = [["no action"], [answer(str(action)) for action in fix], [answer("GET_IIS()")]]
+        columns = {"task": [row["task"]] * 3, "rollout_infos": [{"answers": one} for one in answers]}
+        values = reward(["", "", ""], **columns)
+        assert values == function(["", "", ""], **columns)
+        assert values[1] == 1.0
+        assert values[0] < 1.0
+        assert FAILURES[name] == 0
 
 
 def test_datasets_have_names(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -230,6 +237,12 @@ class TestGym:
         gone = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": "/nonexistent.lp"})}
         scheduler, results, request = self.drive(gone, [answer("GET_IIS()")], 3)
         assert results[0]["done"]
+        infos = [
+            results[0]["rollout_infos"],
+            {"answers": [answer(str(a)) for a in load_task(row["task"]).problem.truth.fix]},
+        ]
+        values = REWARDS["ordebug_repair"](["", ""], task=[row["task"]] * 2, prompt_id=["p", "p"], rollout_infos=infos)
+        assert values == [1.0, 1.0]
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
 
@@ -259,3 +272,12 @@ def test_a_trajectory_is_trained_on_as_it_was_generated(tiny_model: Path, recipe
     ours = keys["preserve_thinking"]
     assert encode("train", preserve=ours).startswith(encode("transformers", preserve=ours))
     assert not encode("train", preserve=None).startswith(encode("transformers", preserve=None))
+
+
+def test_a_trajectory_may_begin_at_a_later_turn(prompts: Path) -> None:
+    row = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
+    later = {**row, "task": json.dumps(json.loads(row["task"]) | {"history": [answer("GET_IIS()"), "nonsense"]})}
+    scheduler = RepairScheduler(max_turns=3, gym_env="ordebug")
+    request = RolloutInferRequest(messages=row["messages"], data_dict=later, uuid="u")
+    asyncio.run(scheduler.on_trajectory_start([request]))
+    assert "## Previous Actions\n1. GET_IIS(): still infeasible\n2. no action" in request.messages[-1]["content"]

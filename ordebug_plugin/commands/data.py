@@ -22,6 +22,7 @@ from ordebug_plugin.commands.common import (
 from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
@@ -64,6 +65,9 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder, or a single model file")
     parser.add_argument("target", type=Path, metavar="OUT.jsonl", help="file to write")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
+    parser.add_argument(
+        "--turns", type=Path, metavar="RUN", help="add the later turns of a run of `ordebug eval` on this benchmark"
+    )
     parser.add_argument("--inline", action="store_true", help="put the models in, instead of their absolute paths")
     add_system_option(parser)
     add_algebra_option(parser)
@@ -135,12 +139,20 @@ def run_grpo(options: argparse.Namespace) -> int:
     """
     problems = load_benchmark(options.benchmark).problems[: options.limit]
     style = Style(labels=options.labels, algebra=options.algebra, system=system_prompt(options))
+    episodes = load_run(options.turns)[1] if options.turns is not None else ()
     with progress("prompts", len(problems)) as advance:
         report = write_prompts(
-            problems, options.target, style=style, inline=options.inline, on_progress=lambda _: advance("")
+            problems,
+            options.target,
+            style=style,
+            inline=options.inline,
+            episodes=episodes,
+            on_progress=lambda _: advance(""),
         )
+    if options.turns is not None and report.later == 0:
+        raise InputError(f"{options.turns} has no second turn on a problem of {options.benchmark}")
     if options.json:
-        print_json({"path": str(report.path), "rows": report.rows})
+        print_json({"path": str(report.path), "rows": report.rows, "later": report.later})
     else:
-        RESULTS.print(f"{report.rows} prompts written to {report.path}")
+        RESULTS.print(f"{report.rows} prompts written to {report.path}, {report.later} of them of later turns")
     return DONE

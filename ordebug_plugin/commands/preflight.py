@@ -72,6 +72,8 @@ def run(options: argparse.Namespace) -> int:
         raise InputError("--samples must be at least 2: one answer has no variance")
     if options.out is not None and options.out.suffix != ".jsonl":
         raise InputError(f"{options.out}: name the target *.jsonl")
+    if options.out is not None and options.out.resolve() == options.prompts.resolve():
+        raise InputError(f"{options.out}: the prompts themselves would be lost; name another file")
     prompts = read_prompts(options.prompts)[: options.limit]
     reward = REWARDS[options.reward]
     # Imported here: the openai client takes a second to import, and --help should not.
@@ -104,7 +106,9 @@ def run(options: argparse.Namespace) -> int:
         RESULTS.print(_table(report, options.model))
         RESULTS.print(_shares(report))
         RESULTS.print(f"{len(kept)} of {report.prompts} prompts are worth training on")
-    if options.out is not None:
+    if options.out is not None and not kept:
+        LOG.print(f"{options.out} was not written: there is nothing in it to train on")
+    elif options.out is not None:
         write_text(options.out, "".join(prompt.line + "\n" for prompt in kept))
         LOG.print(f"wrote {options.out}")
     if report.lost:

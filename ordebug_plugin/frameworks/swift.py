@@ -20,7 +20,8 @@ from ordebug_plugin.env import MAX_TURNS, RepairEnv
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.grading import REWARD_PATIENCE, REWARD_WORK_LIMIT
 from ordebug_plugin.prompt import Style, canonical_answer, render_user
-from ordebug_plugin.reward_functions import REWARDS, RewardFunction
+from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction
+from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, load_style, load_task
 
@@ -32,11 +33,16 @@ SCHEDULER = "ordebug_scheduler"
 # `ordebug data convert --to messages` are told to write.
 DATASETS = {"or_debug": "data/grpo_train.jsonl", "or_debug_sft": "data/sft_train.jsonl"}
 # Shown where the solver failed, so that the batch goes on; its trajectory is neutral in every reward.
-LOST = "The solver is not available. Answer with Action: SUBMIT()"
+UNAVAILABLE = "The solver is not available. Answer with Action: SUBMIT()"
 
 
 def register() -> None:
-    """Puts rewards, datasets, environment and scheduler into ms-swift's registries; idempotent."""
+    """Puts rewards, datasets, environment and scheduler into ms-swift's registries; idempotent.
+
+    Raises:
+        InputError: ORDEBUG_WORKERS is wrong: better now than at the first reward.
+    """
+    default_workers()
     for name, function in REWARDS.items():
         orms[name] = _orm(function)
     for dataset, path in DATASETS.items():
@@ -64,7 +70,8 @@ class RepairGym(Env):  # type: ignore[misc]
     """`RepairEnv` as ms-swift's gym drives it: the whole state each turn, in the style of the dataset row.
 
     Steps are worth 0; the trajectory is scored as a whole by the reward functions. It raises nothing: a failing solver
-    ends the trajectory, which the rewards then find neutral.
+    ends the trajectory, which the rewards then find neutral. Its own solver runs in the trainer's process, under limits
+    of work and time, but nothing can kill it there.
 
     Args:
         env_config: ``max_turns`` of the dataset row, where it has one (default 20).
@@ -74,22 +81,26 @@ class RepairGym(Env):  # type: ignore[misc]
         super().__init__(env_config)
         self.max_turns = int((env_config or {}).get("max_turns", MAX_TURNS))
         self.answers: list[str] = []
+        self.lost = False
         self._style = Style()
         self._env: RepairEnv | None = None
 
     async def reset(self, config: Any) -> tuple[str, dict[str, Any], str]:
         """Starts the episode of a dataset row; returns the first user message, no information, the system prompt."""
-        self.answers = []
+        self.answers, self.lost = [], False
         row = config.data_dict or {}
         try:
             self._style = load_style(str(row.get(STYLE_COLUMN)))
             task = load_task(str(row.get(COLUMN)))
-            self._env = RepairEnv(_judge(os.getpid(), threading.get_ident()), task.problem, self.max_turns)
+            judge = _judge(os.getpid(), threading.get_ident())
+            self._env = RepairEnv(judge, task.problem, self.max_turns + len(task.history))
             observation = self._env.reset()
+            for answer in task.history:
+                observation = self._env.step(answer).observation
         except OrdebugError as error:
             logger.warning("the environment cannot start, the trajectory is neutral: %s", error)
-            self._env = None
-            return LOST, {}, self._style.system or ""
+            self._env, self.lost = None, True
+            return UNAVAILABLE, {}, self._style.system or ""
         return render_user(observation, self._style), {}, self._style.system or ""
 
     async def step(self, action: list[dict[str, Any]]) -> tuple[str, float, bool, dict[str, Any]]:
@@ -97,12 +108,13 @@ class RepairGym(Env):  # type: ignore[misc]
         answer = canonical_answer(str(action[-1].get("content") or ""))
         self.answers.append(answer)
         if self._env is None:
-            return LOST, 0.0, True, {}
+            return UNAVAILABLE, 0.0, True, {}
         try:
             transition = self._env.step(answer)
         except OrdebugError as error:
             logger.warning("the solver failed, the trajectory ends: %s", error)
-            return LOST, 0.0, True, {}
+            self.lost = True
+            return UNAVAILABLE, 0.0, True, {}
         done = transition.outcome is not None
         return render_user(transition.observation, self._style), 0.0, done, {}
 
@@ -129,7 +141,7 @@ class RepairScheduler(GYMScheduler):  # type: ignore[misc]
         env = self._envs.get(infer_request.uuid)
         result: dict[str, Any] = await super().on_turn_end(infer_request, response_choice, current_turn)
         if isinstance(env, RepairGym):
-            result["rollout_infos"]["answers"] = list(env.answers)
+            result["rollout_infos"] |= {ANSWERS: list(env.answers), LOST: env.lost}
         if self.max_turns and current_turn >= self.max_turns:
             await self._close_and_remove(infer_request.uuid)
             result["done"] = True

@@ -11,12 +11,13 @@ from gurobipy import GRB
 
 from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, widened
 from ordebug_plugin.points import activity
-from ordebug_plugin.solver.loaded import SIZE_LIMITED, Elastic, Loaded, Row
+from ordebug_plugin.solver.loaded import SIZE_LIMITED, Elastic, Loaded
 from ordebug_plugin.solver.search import Found, Search
 from ordebug_plugin.verdict import Relaxation
 
 # Too many extra columns for the licence; bounds of a semi-continuous variable.
 _NO_RELAXATION = frozenset({SIZE_LIMITED, 10024})
+_RANGE = "\0"  # no name holds it
 
 
 def relaxation(loaded: Loaded, edits: Edits) -> Relaxation | None:
@@ -66,27 +67,19 @@ def _carrying(loaded: Loaded, edits: Edits) -> Elastic:
 
 
 def _relax(loaded: Loaded) -> Elastic:
+    loaded.model.update()
     model = loaded.model.copy()
-    rows = loaded.model.NumConstrs
     model.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
     model.update()
-    constrs = model.getConstrs()
-    lower: dict[str, gp.Constr] = {}
-    upper: dict[str, gp.Constr] = {}
-    # After the model's own rows come those of the bounds: column by column, the lower one first, where there are any.
-    bounds = zip(loaded.model.getAttr(GRB.Attr.LB), loaded.model.getAttr(GRB.Attr.UB), strict=True)
-    sides = [
-        (side, place)
-        for place, ends in enumerate(bounds)
-        for side, end in zip((lower, upper), ends, strict=True)
-        if abs(end) < INFINITY
-    ]
     names = {place: name for name, place in loaded.places.items()}
-    for (side, place), constr in zip(sides, constrs[rows:], strict=True):
-        if place in names:  # else the column only writes a range
-            side[names[place]] = constr
-    own = {
-        name: Row(constrs[row.constr.index], sense, None, native=row.slack is not None)
-        for (name, row), sense in zip(loaded.rows.items(), model.getAttr(GRB.Attr.Sense), strict=False)
-    }
-    return Elastic(model, Search.of(model, loaded.search.work_limit), own, lower, upper)
+    ends = zip(loaded.model.getAttr(GRB.Attr.LB), loaded.model.getAttr(GRB.Attr.UB), strict=True)
+    # The bounds of a column that only writes a range have rows too; nothing edits them.
+    sides = [
+        (names.get(place, f"{_RANGE}{place}"), upper)
+        for place, bounds in enumerate(ends)
+        for upper, bound in enumerate(bounds)
+        if abs(bound) < INFINITY
+    ]
+    native = frozenset(name for name, row in loaded.rows.items() if row.native)
+    search = Search.of(model, loaded.search.work_limit)
+    return Elastic(model, search, native, list(loaded.rows), [(name, bool(upper)) for name, upper in sides])

@@ -145,10 +145,9 @@ class Judge:
             try:
                 with _gurobi_errors(problem):
                     answers[key] = ask(loaded, edits)
-            except SolverError:
-                # The model may carry half of the edits: read it anew next time.
-                self._models.pop(problem.content_hash).dispose()
-                raise
+            finally:
+                if key not in answers:  # the model may carry half of the edits: read it anew next time
+                    self._models.pop(problem.content_hash).dispose()
         return answers[key]  # type: ignore[return-value]  # each name is asked with one function
 
     def _load(self, problem: Problem) -> Loaded:
@@ -179,6 +178,7 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
 
 
 def _solve(loaded: Loaded, edits: Edits) -> Verdict:
+    loaded.point = None
     loaded.carry(edits)
     found = loaded.search.optimize()
     if found.status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
@@ -194,6 +194,7 @@ def _resolve_unbounded(loaded: Loaded) -> Verdict:
     codes). Without an objective nothing is unbounded, and presolve, where it is used, keeps its strength,
     which DualReductions=0 would give up.
     """
+    loaded.model.update()
     with loaded.model.copy() as feasibility:
         if feasibility.IsMultiObj:
             feasibility.NumObj = 0
@@ -219,10 +220,12 @@ def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
     model = loaded.model
     model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
     model.computeIIS()
-    if not model.IISMinimal and loaded.search.plain:
+    if not _is_minimal(model) and loaded.search.plain:
         with loaded.search.unbridled():
             model.reset()
             model.computeIIS()
+    if _is_minimal(model) is None:
+        return None
     in_rows = model.getAttr(GRB.Attr.IISConstr)
     rows = tuple(name for name, row in loaded.rows.items() if in_rows[row.constr.index])
     lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
@@ -234,7 +237,15 @@ def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
     )
     if not rows and not bounds and not others:
         return None
-    return IIS(rows, bounds, others, minimal=bool(model.IISMinimal))
+    return IIS(rows, bounds, others, minimal=bool(_is_minimal(model)))
+
+
+def _is_minimal(model: gp.Model) -> bool | None:
+    """Whether the IIS is proven irreducible; None where the WorkLimit ended before there was any."""
+    try:
+        return bool(model.IISMinimal)
+    except AttributeError:
+        return None
 
 
 def _audit(loaded: Loaded, edits: Edits) -> Audit:

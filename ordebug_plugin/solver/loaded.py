@@ -63,50 +63,58 @@ class Row:
         self.constr.RHS = side
 
 
-@dataclass
 class Elastic:
     """The relaxation of a model, with the edits that it carries at the moment.
 
-    Attributes:
+    After the model's own rows feasRelax puts one for every bound: column by column, the lower one first.
+
+    Args:
         model: What feasRelax made of the model as loaded.
         search: How it is solved.
-        rows: Its rows.
-        lower: The rows that stand for lower bounds, by variable; none where the file has no bound.
-        upper: Likewise for upper bounds.
+        native: Names of the rows that came as ranges.
+        rows: Names of the model's own rows, in order.
+        sides: The bounds it has rows for, in order: (variable, whether it is the upper one).
     """
 
-    model: gp.Model
-    search: Search
-    rows: dict[str, Row]
-    lower: dict[str, gp.Constr]
-    upper: dict[str, gp.Constr]
-    edits: Edits = NO_EDITS
+    def __init__(
+        self, model: gp.Model, search: Search, native: frozenset[str], rows: list[str], sides: list[tuple[str, bool]]
+    ) -> None:
+        self.search, self.edits = search, NO_EDITS
+        self._model, self._native, self._names = model, native, rows
+        self._constrs, self._senses = model.getConstrs(), model.getAttr(GRB.Attr.Sense)
+        self._rows: dict[str, Row] = {}
+        self._bounds = dict(zip(sides, self._constrs[len(rows) :], strict=True))
 
     def takes(self, edits: Edits) -> bool:
         """Whether the edits can be written into it: no side where there was none, and no range of the file's."""
-        if any(self.rows[name].native for name, _ in edits.rows):
+        if any(name in self._native for name, _ in edits.rows):
             return False
         return all(
-            (name in self.lower or math.isinf(new.lower)) and (name in self.upper or math.isinf(new.upper))
+            ((name, False) in self._bounds or math.isinf(new.lower))
+            and ((name, True) in self._bounds or math.isinf(new.upper))
             for name, new in edits.variables
         )
 
     def carry(self, shape: Shape, edits: Edits) -> None:
         """Writes edits that it `takes`, instead of those it carries."""
         for name in changed(self.edits.rows, edits.rows):
-            self.rows[name].set(self.model, edits.row(shape, name))
+            self._row(name).set(self._model, edits.row(shape, name))
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(shape, name)
-            if name in self.lower:
-                self.lower[name].RHS = max(bounds.lower, -GRB.INFINITY)
-            if name in self.upper:
-                self.upper[name].RHS = min(bounds.upper, GRB.INFINITY)
-        self.model.update()
+            for upper, side in ((False, bounds.lower), (True, bounds.upper)):
+                if (name, upper) in self._bounds:
+                    self._bounds[name, upper].RHS = min(max(side, -GRB.INFINITY), GRB.INFINITY)
         self.edits = edits
+
+    def _row(self, name: str) -> Row:
+        if name not in self._rows:
+            place = self._names.index(name)
+            self._rows[name] = Row(self._constrs[place], self._senses[place])
+        return self._rows[name]
 
     def dispose(self) -> None:
         """Frees what Gurobi holds."""
-        self.model.dispose()
+        self._model.dispose()
 
 
 @dataclass
@@ -141,8 +149,7 @@ class Loaded:
             bounds = edits.variable(self.shape, name)
             self.variables[name].LB = max(bounds.lower, -GRB.INFINITY)
             self.variables[name].UB = min(bounds.upper, GRB.INFINITY)
-        self.model.update()
-        self.edits = edits
+        self.edits = edits  # Gurobi sees the changes when it is asked the next time; a copy must update first
 
     def terms(self, row: str) -> Terms:
         """The linear terms of a row, without the column that only writes a range."""
