@@ -5,10 +5,9 @@ without an action, a relaxation that is too small), which is shown in later prom
 An answer becomes a row only when its episode recovers, and when, if it is a repair, it broke the conflict it named.
 
 The reasoning says only what its prompt shows: names, the IIS (in full, where the style has it), what was tried. Which
-row of the IIS is at fault cannot be read from names. Where the prompt shows numbers the demonstrator remarks on odd
-ones, often frees an odd bound, and draws no conclusion about rows: the choice among them is random, and so is what is
-done to the row. That variety is wanted: reinforcement learning after this has something to choose from, and to find
-out what the remarks are good for.
+row of the IIS is at fault cannot be read from names, and the demonstrator does not weigh numbers either, except that it
+remarks on an odd bound and often frees it. The choice among rows is random, and so is what is done to the row. That
+variety is wanted: reinforcement learning after this has something to choose from.
 """
 
 from __future__ import annotations
@@ -22,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
@@ -49,8 +47,6 @@ BOUND_SHARE = 0.15
 # none does, no bound is suspected.
 SLIP_SHARE = 0.6
 SMALL_BOUND = 2.0
-# A row that asks for at least this much, or allows less than this, is odd: plans are of some tens of units.
-ODD_SIDE = 100.0
 # Amounts are powers of ten: how much is needed cannot be read from names, only how much was not enough.
 FIRST_AMOUNTS = (100.0, 1000.0)
 LARGEST_AMOUNT = 1e5
@@ -230,13 +226,6 @@ def _looks_wrong(observation: Observation, variable: str) -> bool:
     return bounds.lower > 0 or bounds.upper <= SMALL_BOUND
 
 
-def _is_odd(interval: Interval) -> bool:
-    """Whether a row asks for much, or allows little."""
-    if math.isinf(interval.upper):
-        return interval.lower >= ODD_SIDE
-    return math.isinf(interval.lower) and 0 < interval.upper < ODD_SIDE
-
-
 def _on_row(kind: ActionKind, row: str, opening: str, rng: random.Random) -> _Move:
     if kind is ActionKind.CHECK_SLACK:
         return _Move(f"{opening} First I look at how far off one is: {row}.", Action(kind, row))
@@ -293,13 +282,10 @@ def _opening(observation: Observation, rows: list[str], bounds: list[str], style
     """Names the conflict as the prompt lists it: the rows, then the variables whose bounds are in it."""
     if style.algebra:
         shape, edits = observation.shape, observation.edits
-        sides = []
-        for name in rows:
-            interval = edits.row(shape, name)
-            sides.append(f"{render_sides(interval)} ({'odd ' if _is_odd(interval) else ''}{name})")
+        sides = [f"{render_sides(edits.row(shape, row))} ({row})" for row in rows]
         for name in bounds:
-            mark = "odd " if _looks_wrong(observation, name) else ""
-            sides.append(f"{render_bounds(observation, name)} ({mark}{name})")
+            mark = ", odd" if _looks_wrong(observation, name) else ""
+            sides.append(f"{render_bounds(observation, name)} ({name}{mark})")
         return f"In conflict: {', '.join(sides)}."
     text = f"In conflict: {rows!r}"
     return f"{text}, bounds of {bounds!r}." if bounds else f"{text}."
