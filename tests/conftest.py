@@ -7,12 +7,16 @@ import os
 import socket
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import Judge
+from tests.toys import RANGES, write_problem
 
 # No test is timed, and every run draws the same examples: a failure is a fault, not a busy machine.
 settings.register_profile("ordebug", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -116,3 +120,14 @@ def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout:
         check=False,
     )
     return Run(process.returncode, process.stdout)
+
+
+@pytest.fixture(scope="module")
+def judge() -> Iterator[Judge]:
+    with Judge() as judge:
+        yield judge
+
+
+@pytest.fixture(scope="module")
+def ranges(tmp_path_factory: pytest.TempPathFactory) -> Problem:
+    return write_problem(tmp_path_factory.mktemp("ranges") / "ranges.mps", RANGES)

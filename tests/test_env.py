@@ -1,4 +1,3 @@
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -10,12 +9,6 @@ from ordebug_plugin.prompt import Style, render_state
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
 from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, answer, write_problem
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
 
 
 @pytest.fixture

@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -38,12 +37,6 @@ class Scripted:
         if isinstance(entry, Exception):
             raise entry
         return Reply(entry, completion_tokens=10, seconds=0.5, truncated=entry.startswith("cut"))
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
 
 
 @pytest.fixture

@@ -1,6 +1,5 @@
 """Small models are searched plainly, and their relaxation is kept and edited: neither may show in an answer."""
 
-from collections.abc import Iterator
 from pathlib import Path
 
 import gurobipy as gp
@@ -14,20 +13,8 @@ from ordebug_plugin.errors import ActionError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
-from tests.test_solver import ACTIONS, RANGES, edits_of
+from tests.test_solver import ACTIONS, edits_of
 from tests.toys import write_problem
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
-
-
-@pytest.fixture(scope="module")
-def ranges(tmp_path_factory: pytest.TempPathFactory) -> Problem:
-    return write_problem(tmp_path_factory.mktemp("ranges") / "ranges.mps", RANGES)
-
 
 # Small MIPs with and without a whole optimum of their relaxation, and one that only integrality breaks.
 MIP = """

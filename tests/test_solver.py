@@ -1,5 +1,4 @@
 import math
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,44 +13,7 @@ from ordebug_plugin.errors import ActionError, LicenseLimitError, ProblemError, 
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
-from tests.toys import CONFLICT, FEASIBLE, UNBOUNDED_WITHOUT_HIGH, write_problem
-
-RANGES = """NAME T
-ROWS
- N obj
- L le
- G ge
- E eq
- G need
-COLUMNS
- x obj 1
- x le 1
- x ge 1
- x need 1
- y eq 1
- y obj 1
-RHS
- RHS le 4
- RHS ge 3
- RHS eq 5
- RHS need 7
-RANGES
- RNG le 2
- RNG ge 2
- RNG eq -2
-ENDATA
-"""
-
-
-@pytest.fixture(scope="module")
-def judge() -> Iterator[Judge]:
-    with Judge() as judge:
-        yield judge
-
-
-@pytest.fixture(scope="module")
-def ranges(tmp_path_factory: pytest.TempPathFactory) -> Problem:
-    return write_problem(tmp_path_factory.mktemp("ranges") / "ranges.mps", RANGES)
+from tests.toys import CONFLICT, FEASIBLE, RANGES, UNBOUNDED_WITHOUT_HIGH, write_problem
 
 
 def edits_of(judge: Judge, problem: Problem, *texts: str) -> Edits:

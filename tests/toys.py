@@ -36,6 +36,32 @@ Subject To
  low: x >= 5
 End
 """
+# Every kind of row with a range, as MPS writes it.
+RANGES = """NAME T
+ROWS
+ N obj
+ L le
+ G ge
+ E eq
+ G need
+COLUMNS
+ x obj 1
+ x le 1
+ x ge 1
+ x need 1
+ y eq 1
+ y obj 1
+RHS
+ RHS le 4
+ RHS ge 3
+ RHS eq 5
+ RHS need 7
+RANGES
+ RNG le 2
+ RNG ge 2
+ RNG eq -2
+ENDATA
+"""
 
 
 def write_problem(path: Path, text: str, truth: Truth = UNKNOWN) -> Problem:

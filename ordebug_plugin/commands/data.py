@@ -140,6 +140,10 @@ def run_grpo(options: argparse.Namespace) -> int:
     problems = load_benchmark(options.benchmark).problems[: options.limit]
     style = Style(labels=options.labels, algebra=options.algebra, system=system_prompt(options))
     episodes = load_run(options.turns)[1] if options.turns is not None else ()
+    wanted = {problem.content_hash for problem in problems}
+    later = any(len(episode.turns) > 1 and episode.problem_hash in wanted for episode in episodes)
+    if options.turns is not None and not later:  # before anything is written
+        raise InputError(f"{options.turns} has no second turn on a problem of {options.benchmark}")
     with progress("prompts", len(problems)) as advance:
         report = write_prompts(
             problems,
@@ -149,8 +153,6 @@ def run_grpo(options: argparse.Namespace) -> int:
             episodes=episodes,
             on_progress=lambda _: advance(""),
         )
-    if options.turns is not None and report.later == 0:
-        raise InputError(f"{options.turns} has no second turn on a problem of {options.benchmark}")
     if options.json:
         print_json({"path": str(report.path), "rows": report.rows, "later": report.later})
     else:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -24,6 +23,7 @@ from ordebug_plugin.commands.common import (
     whole,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
+from ordebug_plugin.commands.server import connect, sampling_of
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
@@ -153,9 +153,6 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
         return agent, asdict(agent)  # type: ignore[call-overload]  # built-in agents are dataclasses
     if not options.model:
         raise InputError("--base-url needs --model: the name under which the server knows the model")
-    # Imported here: the openai client takes a second to import, and --help should not.
-    from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling  # noqa: PLC0415
-
     style = Style(
         labels=options.labels,
         history=not options.no_history,
@@ -163,15 +160,7 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
         conversation=options.conversation,
         system=system_prompt(options),
     )
-    sampling = Sampling(options.temperature, options.max_tokens, options.seed)
-    endpoint = Endpoint(
-        options.base_url,
-        options.model,
-        api_key=os.environ.get("OPENAI_API_KEY", "EMPTY"),
-        timeout=options.timeout,
-        retries=options.retries,
-    )
-    chat = ChatAgent(endpoint, style, sampling)
-    chat.probe()
-    record = {"name": options.model, "base_url": options.base_url, "style": asdict(style), "sampling": asdict(sampling)}
+    chat = connect(options, style)
+    sampling = asdict(sampling_of(options))
+    record = {"name": options.model, "base_url": options.base_url, "style": asdict(style), "sampling": sampling}
     return chat, record

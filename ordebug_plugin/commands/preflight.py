@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -22,9 +21,11 @@ from ordebug_plugin.commands.common import (
     progress,
     whole,
 )
+from ordebug_plugin.commands.server import connect
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.preflight import Preflight, Spread, assess, read_prompts, sample_groups, worth_training
+from ordebug_plugin.prompt import Style
 from ordebug_plugin.reward_functions import REWARDS
 from ordebug_plugin.statistics import Estimate, null_for_nan
 
@@ -76,19 +77,7 @@ def run(options: argparse.Namespace) -> int:
         raise InputError(f"{options.out}: the prompts themselves would be lost; name another file")
     prompts = read_prompts(options.prompts)[: options.limit]
     reward = REWARDS[options.reward]
-    # Imported here: the openai client takes a second to import, and --help should not.
-    from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling  # noqa: PLC0415
-    from ordebug_plugin.prompt import Style  # noqa: PLC0415
-
-    endpoint = Endpoint(
-        options.base_url,
-        options.model,
-        api_key=os.environ.get("OPENAI_API_KEY", "EMPTY"),
-        timeout=options.timeout,
-        retries=options.retries,
-    )
-    chat = ChatAgent(endpoint, Style(), Sampling(options.temperature, options.max_tokens, options.seed))
-    chat.probe()
+    chat = connect(options, Style())  # the prompts are rendered already
     with progress(options.model, len(prompts)) as advance:
         groups = sample_groups(
             chat,
