@@ -34,10 +34,24 @@ class Lost:
     reason: str
 
 
+# A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
+# while a pipe is full, nobody would look at the time.
+_AHEAD = 2
+_SMALL = 16_384  # bytes
+
+
 class _Worker:
-    """One process and the pipe to it."""
+    """One process and the pipe to it.
+
+    Attributes:
+        pipe: The parent's end.
+        calls: Numbers of the calls it was sent and has not answered, in order.
+        deadline: When the first of them will have had its time.
+    """
 
     def __init__(self) -> None:
+        self.calls: deque[int] = deque()
+        self.deadline = 0.0
         self.pipe, other = Pipe()
         # The package may have been found by a path that only this process knows.
         path = os.pathsep.join(entry for entry in sys.path if entry)
@@ -71,7 +85,7 @@ class Workers:
     def __init__(self, n: int) -> None:
         self._n = n
         self._idle: list[_Worker] = []
-        self._busy: dict[Connection, tuple[_Worker, int, float]] = {}
+        self._busy: dict[Connection, _Worker] = {}
         self._lock = threading.Lock()
         atexit.register(self.close)
 
@@ -95,16 +109,16 @@ class Workers:
             try:
                 while waiting or self._busy:
                     self._send(function, calls, waiting, timeout, results)
-                    self._receive(timeout, results)
+                    self._receive(waiting, timeout, results)
             finally:
                 # Not empty after an exception alone: what these would answer is nobody's result any more.
                 while self._busy:
-                    self._busy.popitem()[1][0].kill()
+                    self._busy.popitem()[1].kill()
             return results
 
     def close(self) -> None:
         """Ends the processes; the next call starts others."""
-        for worker in [*self._idle, *(entry[0] for entry in self._busy.values())]:
+        for worker in [*self._idle, *self._busy.values()]:
             worker.kill()
         self._idle.clear()
 
@@ -116,37 +130,52 @@ class Workers:
         timeout: float,
         results: list[Any],
     ) -> None:
-        """Gives every idle worker a call. It waits for one, so no pipe fills up."""
-        while waiting and len(self._busy) < self._n:
-            fresh = not self._idle
-            worker = _Worker() if fresh else self._idle.pop()
+        """Gives every worker a call, and a second one to wait behind it."""
+        while waiting:
+            message = pickle.dumps((function, calls[waiting[0]]))
+            fresh = not self._idle and len(self._busy) < self._n
+            if fresh or self._idle:
+                worker = _Worker() if fresh else self._idle.pop()
+            else:
+                worker = min(self._busy.values(), key=lambda busy: len(busy.calls))
+                if len(worker.calls) >= _AHEAD or len(message) > _SMALL:
+                    return
             try:
-                worker.pipe.send_bytes(pickle.dumps((function, calls[waiting[0]])))
+                worker.pipe.send_bytes(message)
             except OSError:  # it died since its last call, or cannot even start
+                if worker.calls:
+                    return  # what it has in hand is lost, which is for `_receive` to find out
                 worker.kill()
                 if fresh:
                     results[waiting.popleft()] = Lost("a process to judge it did not start")
                 continue
-            self._busy[worker.pipe] = worker, waiting.popleft(), time.monotonic() + timeout
+            if not worker.calls:
+                worker.deadline = time.monotonic() + timeout
+            worker.calls.append(waiting.popleft())
+            self._busy[worker.pipe] = worker
 
-    def _receive(self, timeout: float, results: list[Any]) -> None:
+    def _receive(self, waiting: deque[int], timeout: float, results: list[Any]) -> None:
         """Waits until a worker answers, dies, or has had its time."""
-        until = min((deadline for _, _, deadline in self._busy.values()), default=0.0)
+        until = min((worker.deadline for worker in self._busy.values()), default=0.0)
         ready = wait(list(self._busy), max(0.0, until - time.monotonic()))
-        for pipe, (worker, number, deadline) in list(self._busy.items()):
+        for pipe, worker in list(self._busy.items()):
             if pipe in ready:
                 try:
-                    results[number] = pickle.loads(pipe.recv_bytes())
+                    result = pickle.loads(pipe.recv_bytes())
                 except (EOFError, OSError):
-                    results[number] = Lost("the process that judged it died")
-            elif deadline <= time.monotonic():
-                results[number] = Lost(f"Gurobi did not return within {timeout:g} s")
+                    result = Lost("the process that judged it died")
+            elif worker.deadline <= time.monotonic():
+                result = Lost(f"Gurobi did not return within {timeout:g} s")
             else:
                 continue
-            del self._busy[pipe]
-            if isinstance(results[number], Lost):
+            results[worker.calls.popleft()] = result
+            worker.deadline = time.monotonic() + timeout
+            if isinstance(result, Lost):
                 worker.kill()
-            else:
+                waiting.extendleft(reversed(worker.calls))  # they did not begin
+            if isinstance(result, Lost) or not worker.calls:
+                del self._busy[pipe]
+            if not isinstance(result, Lost) and not worker.calls:
                 self._idle.append(worker)
 
 

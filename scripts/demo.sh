@@ -70,7 +70,7 @@ serve() {
 # judge NAME: evaluates the model that is served on the problems that no model was trained on.
 judge() {
   "$LF/ordebug" eval "$OUT/test" --base-url "$url" --model "$1" --concurrency "$WORKERS" --max-steps 5 \
-    --max-tokens 112 --algebra --out "$OUT/eval/$1"
+    --max-tokens 80 --algebra --out "$OUT/eval/$1"
 }
 
 # train LOG PATTERN COMMAND…: runs a training, and shows of its log what matches PATTERN.
@@ -112,9 +112,9 @@ judge sft
 
 say "before GRPO: the states that the SFT model gets into, and what it would have to learn from there"
 "$LF/ordebug" eval "$OUT/train" --limit 150 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
-  --max-tokens 112 --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
+  --max-tokens 80 --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
 "$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 300 --algebra --turns "$OUT/explore"
-"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens 112 \
+"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens 80 \
   --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl" || [ $? = 1 ] # 1: findings, which it has said
 stop_server
 

@@ -4,10 +4,11 @@ A demonstrated episode is played in `RepairEnv`. It may begin with a stumble (a 
 without an action, a relaxation that is too small), which is shown in later prompts but never as an answer to learn.
 An answer becomes a row only when its episode recovers, and when, if it is a repair, it broke the conflict it named.
 
-The reasoning says only what its prompt shows: names, the IIS (in full, where the style has it), what was tried. Which
-row of the IIS is at fault cannot be read from names, and the demonstrator does not weigh numbers either, except that it
-remarks on an odd bound and often frees it. The choice among rows is random, and so is what is done to the row. That
-variety is wanted: reinforcement learning after this has something to choose from.
+The reasoning says only what its prompt shows, and two repairers give it. The hurried one takes the first row listed, as
+every answer of the public ``heuristic.json`` does. The careful one looks for a number that is odd where the prompt
+shows numbers, and where none is, tries something. Odd is not guilty: an oddity is a rule of thumb, and sometimes wrong.
+A model that imitates both is hurried when it answers greedily; what the careful one is worth, reinforcement learning
+must find out.
 """
 
 from __future__ import annotations
@@ -25,7 +26,7 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_bounds, render_sides, render_state
+from ordebug_plugin.prompt import INSTRUCTION, Style, render_answer, render_sides, render_state
 from ordebug_plugin.solver import Judge
 
 # An episode that is longer is no example to follow.
@@ -34,19 +35,20 @@ MAX_TURNS = 6
 STUMBLES = 0.25
 # Share of episodes of which the earliest answer worth learning is taken, not just any.
 EARLIEST = 0.7
-# What is done to the row, where nothing was tried on it yet.
+# Share of answers by the hurried repairer: more than half, so that it is what greedy decoding imitates.
+HURRIED = 0.6
+# What the careful one does to a row of which nothing is known, and was not tried on it yet.
 ROW_ACTIONS = {
     ActionKind.DROP_CONSTRAINT: 58,
     ActionKind.RELAX_CONSTRAINT: 24,
     ActionKind.CHECK_SLACK: 10,
     ActionKind.UPDATE_RHS: 8,
 }
-# Share of first repairs on a variable, where the IIS holds bounds.
+# Share of repairs on a variable, where the IIS holds bounds and the prompt does not show them.
 BOUND_SHARE = 0.15
-# The same where the prompt shows the bounds, and one looks like a slip: above 0 from below, or hardly above it. Where
-# none does, no bound is suspected.
-SLIP_SHARE = 0.6
-SMALL_BOUND = 2.0
+# What the careful one finds odd: a minimum of hundreds, a maximum of tens; of a variable, a minimum or a tiny maximum.
+ODD_MINIMUM = ODD_MAXIMUM = 100.0
+ODD_UPPER_BOUND = 2.0
 # Amounts are powers of ten: how much is needed cannot be read from names, only how much was not enough.
 FIRST_AMOUNTS = (100.0, 1000.0)
 LARGEST_AMOUNT = 1e5
@@ -107,7 +109,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but two by keyword
         out: The file to write, ``{"metadata": …, "data": [{instruction, input, output, metadata}, …]}``.
         seed: Problem i depends on (seed, i) alone.
         per_problem: Rows wanted per problem; a problem that resists gives fewer.
-        style: What the prompts show; with `algebra` the reasoning cites it.
+        style: What the prompts show; with `algebra` the reasoning weighs it.
         on_progress: Called with the number of problems done, after each.
 
     Raises:
@@ -208,22 +210,43 @@ def _choose(observation: Observation, style: Style, rng: random.Random) -> _Move
         follow = _follow_up(observation, opening, rng)
         if follow is not None:
             return follow
-    suspects = [name for name in bounds if _looks_wrong(observation, name)] if style.algebra else bounds
-    if bounds and (not rows or (suspects and rng.random() < (SLIP_SHARE if style.algebra else BOUND_SHARE))):
-        variable = rng.choice(suspects or bounds)
-        think = f"{opening} I let one take any value from 0.0 up: {variable}."
-        return _Move(think, Action(ActionKind.UPDATE_BOUNDS, variable, (0.0, math.inf)))
-    row = rng.choice(rows)
+    if rng.random() < HURRIED:
+        return _drop(opening, "The first one goes", rows[0]) if rows else _free(opening, "The first one", bounds[0])
+    odd_bounds = [name for name in bounds if style.algebra and _is_odd_variable(observation, name)]
+    odd_rows = [name for name in rows if style.algebra and _is_odd_row(observation, name)]
+    if odd_bounds:
+        return _free(opening, "The odd bound", rng.choice(odd_bounds))
+    if odd_rows:
+        return _drop(opening, "The odd one goes", rng.choice(odd_rows))
+    if bounds and (not rows or (not style.algebra and rng.random() < BOUND_SHARE)):
+        return _free(opening, "Some bound", rng.choice(bounds))
     kind = rng.choices(list(ROW_ACTIONS), weights=list(ROW_ACTIONS.values()))[0]
-    return _on_row(kind, row, opening, rng)
+    return _on_row(kind, rng.choice(rows), opening, rng)
 
 
-def _looks_wrong(observation: Observation, variable: str) -> bool:
-    """Whether the bounds of a variable are odd; a switch between 0 and 1 is not."""
+def _is_odd_row(observation: Observation, row: str) -> bool:
+    sides = observation.edits.row(observation.shape, row)
+    if sides.lower == sides.upper:
+        return False
+    return ODD_MINIMUM <= sides.lower < math.inf or 0 < sides.upper < ODD_MAXIMUM
+
+
+def _is_odd_variable(observation: Observation, variable: str) -> bool:
+    """A switch between 0 and 1 is not odd."""
     if variable in observation.shape.binaries | observation.shape.integers:
         return False
     bounds = observation.edits.variable(observation.shape, variable)
-    return bounds.lower > 0 or bounds.upper <= SMALL_BOUND
+    return bounds.lower > 0 or bounds.upper <= ODD_UPPER_BOUND
+
+
+def _drop(opening: str, why: str, row: str) -> _Move:
+    return _Move(f"{opening} {why}: {row}.", Action(ActionKind.DROP_CONSTRAINT, row))
+
+
+def _free(opening: str, which: str, variable: str) -> _Move:
+    return _Move(
+        f"{opening} {which} goes free: {variable}.", Action(ActionKind.UPDATE_BOUNDS, variable, (0.0, math.inf))
+    )
 
 
 def _on_row(kind: ActionKind, row: str, opening: str, rng: random.Random) -> _Move:
@@ -235,13 +258,7 @@ def _on_row(kind: ActionKind, row: str, opening: str, rng: random.Random) -> _Mo
         amount = rng.choice(FIRST_AMOUNTS)
         think = f"{opening} I keep all rows and loosen one by {amount}: {row}."
         return _Move(think, Action(kind, row, (amount,)))
-    return _Move(f"{opening} {rng.choice(_DROP_REASONS)}: {row}.", Action(kind, row))
-
-
-_DROP_REASONS = (
-    "One of them must go, I drop",
-    "Without one of them the conflict is gone. I drop",
-)
+    return _drop(opening, "Some row goes, I drop", row)
 
 
 def _follow_up(observation: Observation, opening: str, rng: random.Random) -> _Move | None:
@@ -279,16 +296,24 @@ def _last_amount(observation: Observation) -> dict[str, float]:
 
 
 def _opening(observation: Observation, rows: list[str], bounds: list[str], style: Style) -> str:
-    """Names the conflict as the prompt lists it: the rows, then the variables whose bounds are in it."""
-    if style.algebra:
-        shape, edits = observation.shape, observation.edits
-        sides = [f"{render_sides(edits.row(shape, row))} ({row})" for row in rows]
-        for name in bounds:
-            mark = ", odd" if _looks_wrong(observation, name) else ""
-            sides.append(f"{render_bounds(observation, name)} ({name}{mark})")
-        return f"In conflict: {', '.join(sides)}."
-    text = f"In conflict: {rows!r}"
-    return f"{text}, bounds of {bounds!r}." if bounds else f"{text}."
+    """Names the conflict as the prompt lists it: rows, then variables; with algebra their senses, and what is odd."""
+    if not style.algebra:
+        return f"In conflict: {'; '.join(rows + bounds)}."
+    # Senses, not numbers: a tiny model that copies numbers of many digits gets caught in repeating them.
+    listed = [
+        f"{row} {_sense(observation, row)}{_remark(row) if _is_odd_row(observation, row) else ''}" for row in rows
+    ]
+    listed += [f"{name}{_remark(name) if _is_odd_variable(observation, name) else ''}" for name in bounds]
+    return f"In conflict: {'; '.join(listed)}."
+
+
+def _sense(observation: Observation, row: str) -> str:
+    return render_sides(observation.edits.row(observation.shape, row)).split()[0]
+
+
+def _remark(name: str) -> str:
+    """The name once more, so that it follows the word by which it is looked up."""
+    return f", odd {name}"
 
 
 def _conflict_rows(observation: Observation) -> list[str]:
