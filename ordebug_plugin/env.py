@@ -119,10 +119,10 @@ class RepairEnv:
         judge: The solver; used by this environment's thread alone while it runs.
         problem: The infeasible model.
         max_turns: Turns until the episode ends unrecovered.
-        show_iis: Whether observations have the IIS. A replay that nobody looks at is faster without.
+        blind: Computes nothing that is only there to be looked at: no IIS, no slacks. A replay is faster so.
     """
 
-    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS, *, show_iis: bool = True) -> None:
+    def __init__(self, judge: Judge, problem: Problem, max_turns: int = MAX_TURNS, *, blind: bool = False) -> None:
         if max_turns < 1:
             raise ValueError(f"max_turns must be at least 1, not {max_turns}")
         self.judge = judge
@@ -133,7 +133,7 @@ class RepairEnv:
         self._last: Observation | None = None
         self._shape = Shape({}, {})  # until the model is read
         self._running = False
-        self._show_iis = show_iis
+        self._blind = blind
 
     @property
     def edits(self) -> Edits:
@@ -186,7 +186,7 @@ class RepairEnv:
         return Transition(self._observe(verdict.status, iis), step, outcome)
 
     def _iis(self, verdict: Verdict) -> IIS | None:
-        if not self._show_iis or verdict.status is not Status.INFEASIBLE:
+        if self._blind or verdict.status is not Status.INFEASIBLE:
             return None
         return self.judge.iis(self.problem, self._edits)
 
@@ -203,7 +203,7 @@ class RepairEnv:
 
     def _note(self, written: Action | None, action: Action | None, verdict: Verdict) -> str:
         if action is not None and action.kind is ActionKind.CHECK_SLACK and action.target is not None:
-            return self._slack(action.target)
+            return _UNSEEN if self._blind else self._slack(action.target)
         note = _STATUS_NOTES.get(verdict.status, str(verdict.status))
         return note if written == action else f"{note} (the extra number was ignored)"
 
@@ -251,6 +251,7 @@ _NOT_INFEASIBLE = {
     Status.UNBOUNDED: "the model is unbounded, not infeasible: there is no conflict to repair",
     Status.LIMIT: "Gurobi could not prove the model infeasible within the work limit: raise --work-limit",
 }
+_UNSEEN = "slack not computed"
 _STATUS_NOTES = {
     Status.INFEASIBLE: "still infeasible",
     Status.UNBOUNDED: "feasible but unbounded: a constraint that limits the objective is gone",

@@ -99,7 +99,7 @@ class Grader:
     def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
         script = (*task.history, *answers)
         # Nobody looks at the states of a replay; only where the culprit is unknown does the diagnosis ask for the IIS.
-        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), show_iis=not task.problem.truth.has_culprit)
+        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), blind=task.problem.truth.has_culprit)
         episode = play(env, Replay(script), thorough=False)
         if episode.outcome is None:
             raise SolverError(episode.error or "the episode was lost")
@@ -116,7 +116,7 @@ class Grader:
         if key not in self._ends and len(problem.truth.fix) == 1:
             self._ends[key] = apply_all(env.judge.shape(problem), problem.truth.fix) or NO_EDITS, 1
         if key not in self._ends:
-            other = RepairEnv(env.judge, problem, len(problem.truth.fix), show_iis=False)
+            other = RepairEnv(env.judge, problem, len(problem.truth.fix), blind=True)
             script = [render_answer("The fault is known.", action) for action in problem.truth.fix]
             episode = play(other, Replay(script), thorough=False)
             if episode.outcome is None:

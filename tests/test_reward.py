@@ -241,6 +241,17 @@ class TestInfrastructure:
         assert results == [Lost("Gurobi did not return within 15 s"), 5_000_000]
         assert time.monotonic() - began < 60
 
+    @pytest.mark.parametrize("end", [(_own_process, 600.0), (os._exit, 7)])
+    def test_what_waits_behind_a_call_that_is_lost_is_not_lost(self, end: tuple[object, ...]) -> None:
+        first, *others = Workers(1).map(_call, [end, (math.sqrt, 4.0), (math.sqrt, 9.0)], 5.0)
+        assert isinstance(first, Lost)
+        assert others == [2.0, 3.0]
+
+    def test_results_keep_their_order(self) -> None:
+        calls = [(_own_process, 0.01 * (number % 3)) if number % 5 == 0 else (abs, -number) for number in range(60)]
+        results = Workers(2).map(_call, calls, 60.0)
+        assert [results[number] for number in range(60) if number % 5] == [number for number in range(60) if number % 5]
+
     def test_after_an_exception_no_result_goes_astray(self) -> None:
         workers = Workers(2)
         with pytest.raises(AttributeError, match="pickle"):
