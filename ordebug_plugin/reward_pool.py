@@ -1,4 +1,4 @@
-"""Batches of answers to components of rewards, in worker processes beside the trainer.
+"""What a trainer asks the solver, in worker processes beside it: components of rewards, and the next turn.
 
 Total: whatever a batch holds, as many results come back as it has answers. A solver that fails, hangs or takes its
 process down costs the answers it had in hand, which are None, and nothing else: the process is killed and replaced.
@@ -12,13 +12,16 @@ import logging
 import os
 import pickle
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
 from ordebug_plugin.errors import InputError, OrdebugError
 from ordebug_plugin.grading import MAX_ANSWER, REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
+from ordebug_plugin.prompt import Style
 from ordebug_plugin.reward import Components
+from ordebug_plugin.scene import Scene, scene
 from ordebug_plugin.workers import Lost, Workers
 
 logger = logging.getLogger(__name__)
@@ -94,6 +97,15 @@ class RewardPool:
             found = self._last[1]
         return [None if key is None else found.get(key) for key in keys]
 
+    def scene(self, task: Task, answers: Sequence[str], max_turns: int, style: Style) -> Scene | None:
+        """The turn that follows some answers (`scene.scene`); None where the solver failed. Raises nothing."""
+        call = (self._limits, task, tuple(text[-MAX_ANSWER:] for text in answers), max_turns, style)
+        (result,) = self._map(show_scene, [call])
+        if isinstance(result, Scene):
+            return result
+        logger.warning("environment: a turn could not be computed, its trajectory is neutral: %s", result)
+        return None
+
     def _grade(self, asked: Mapping[Key, tuple[Task, tuple[str, ...]]]) -> dict[Key, Components]:
         """The components of what is asked; what could not be judged is left out and logged."""
         found = {key: self._known[key] for key in asked if key in self._known}
@@ -115,16 +127,20 @@ class RewardPool:
 
     def _call(self, calls: list[Call]) -> list[Results]:
         """Grades groups: for each the components of its answers, or why there are none."""
-        if self._workers is None:
-            return [grade_group(*call) for call in calls]
-        try:
-            graded = self._workers.map(grade_group, calls, self._hang)
-        except OSError as error:  # no more processes, no more memory
-            graded = [Lost(f"no process to judge it can be started: {error}")] * len(calls)
         return [
-            [result.reason] * len(call[2]) if isinstance(result, Lost) else result
-            for call, result in zip(calls, graded, strict=True)
+            [result] * len(call[2]) if isinstance(result, str) else result
+            for call, result in zip(calls, self._map(grade_group, calls), strict=True)
         ]
+
+    def _map(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        """What the workers, or without any this process, make of calls; for each why nothing came of it."""
+        if self._workers is None:
+            return [function(*call) for call in calls]
+        try:
+            results = self._workers.map(function, calls, self._hang)
+        except OSError as error:  # no more processes, no more memory
+            return [f"no process to judge it can be started: {error}"] * len(calls)
+        return [result.reason if isinstance(result, Lost) else result for result in results]
 
 
 def _digest(answers: tuple[str, ...]) -> bytes:
@@ -159,3 +175,11 @@ def grade_group(limits: Limits, task: Task, group: Sequence[tuple[str, ...]]) ->
         except OrdebugError as error:
             results.append(str(error))
     return results
+
+
+def show_scene(limits: Limits, task: Task, answers: Sequence[str], max_turns: int, style: Style) -> Scene | str:
+    """The turn that follows some answers, or why there is none."""
+    try:
+        return scene(_grader(limits).judge(), task, answers, max_turns, style)
+    except OrdebugError as error:
+        return str(error)

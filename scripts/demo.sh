@@ -9,12 +9,9 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-LF=.venvs/llamafactory/bin
-SWIFT=.venvs/swift/bin
 OUT="${1:-runs/demo}"
 SEED="${2:-0}"
-# Requests at once: on a model this small a batch of 32 takes hardly longer than one of 8.
-WORKERS=32
+. scripts/stages.sh
 # The recipes are for runs/demo and seed 42; any other run says so on the command line, as everybody may.
 sft_options=()
 grpo_options=()
@@ -24,67 +21,6 @@ if [ "$OUT" != runs/demo ] || [ "$SEED" != 0 ]; then
   grpo_options=(--model "$OUT/sft" --dataset "$OUT/grpo_train.jsonl" --output_dir "$OUT/grpo"
     --seed "$((42 + SEED))" --data_seed "$((42 + SEED))")
 fi
-# One thread: measured here, 30 steps took 11 s with one and 6 s with two threads on an idle machine, but on a busy one
-# 60 steps took 20 s with one and 138 s with two.
-export HF_HUB_OFFLINE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" TOKENIZERS_PARALLELISM=false
-server=
-training=
-
-say() { printf '\n\033[1m== %s (%s s)\033[0m\n' "$1" "$SECONDS"; }
-
-stop_server() {
-  if [ -n "$server" ]; then
-    kill -TERM -- "-$server" 2>/dev/null || true # the group: `swift` only wraps the server
-    wait "$server" 2>/dev/null || true
-    server=
-  fi
-}
-
-clean_up() {
-  stop_server
-  [ -z "$training" ] || kill -TERM -- "-$training" 2>/dev/null || true
-}
-trap clean_up EXIT
-
-# serve NAME FOLDER: starts an OpenAI-compatible server on a free port of loopback, and sets `url`.
-serve() {
-  local port
-  port=$("$LF/python" -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-  url="http://127.0.0.1:$port/v1"
-  setsid "$SWIFT/swift" deploy --model "$2" --model_type qwen3 --template qwen3 --enable_thinking true \
-    --infer_backend transformers --max_batch_size "$WORKERS" --torch_dtype float32 --verbose false \
-    --host 127.0.0.1 --port "$port" --served_model_name "$1" >"$OUT/serve-$1.log" 2>&1 &
-  server=$!
-  for _ in $(seq 120); do
-    if "$LF/python" -c "import urllib.request; urllib.request.urlopen('$url/models', timeout=2)" 2>/dev/null; then
-      return
-    fi
-    kill -0 "$server" 2>/dev/null || break
-    sleep 1
-  done
-  echo "the server for $1 did not come up; its log is $OUT/serve-$1.log" >&2
-  tail -n 20 "$OUT/serve-$1.log" >&2
-  exit 4
-}
-
-# judge NAME: evaluates the model that is served on the problems that no model was trained on.
-judge() {
-  "$LF/ordebug" eval "$OUT/test" --base-url "$url" --model "$1" --concurrency "$WORKERS" --max-steps 5 \
-    --max-tokens 80 --algebra --out "$OUT/eval/$1"
-}
-
-# train LOG PATTERN COMMAND…: runs a training, and shows of its log what matches PATTERN.
-train() {
-  local log=$1 pattern=$2
-  shift 2
-  : >"$log"
-  setsid "$@" >"$log" 2>&1 & # a group of its own, as the command may only wrap the training
-  training=$!
-  tail -n +1 -f --pid="$training" "$log" | grep --line-buffered -a -o "$pattern" || true
-  wait "$training" || { echo "training failed; the end of $log:" >&2; tail -n 30 "$log" >&2; exit 1; }
-  training=
-}
-
 rm -rf "$OUT"
 mkdir -p "$OUT"
 
@@ -112,9 +48,9 @@ judge sft
 
 say "before GRPO: the states that the SFT model gets into, and what it would have to learn from there"
 "$LF/ordebug" eval "$OUT/train" --limit 150 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
-  --max-tokens 80 --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
+  --max-tokens "$MAX_TOKENS" --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
 "$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 300 --algebra --turns "$OUT/explore"
-"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens 80 \
+"$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens "$MAX_TOKENS" \
   --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl" || [ $? = 1 ] # 1: findings, which it has said
 stop_server
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import importlib.util
 import json
+import os
 import shutil
 import sys
 from dataclasses import asdict
@@ -18,6 +19,7 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.reward_functions import FAILURES, REWARDS
+from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import load_task
 from tests.conftest import REPO, free_port, run
@@ -52,7 +54,8 @@ def prompts(tmp_path: Path, tiny_model: Path) -> Path:
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
     assert main(["bench", "make", str(demo / "train"), "--n", "6", "--seed", "3"]) == 0
     assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--algebra"]) == 0
-    shutil.copy(demo / "grpo_prompts.jsonl", demo / "grpo_train.jsonl")
+    for name in ("grpo_train.jsonl", "grpo_multiturn.jsonl"):
+        shutil.copy(demo / "grpo_prompts.jsonl", demo / name)
     return tmp_path
 
 
@@ -243,6 +246,18 @@ class TestGym:
         ]
         values = REWARDS["ordebug_repair"](["", ""], task=[row["task"]] * 2, prompt_id=["p", "p"], rollout_infos=infos)
         assert values == [1.0, 1.0]
+        assert "not available" in request.messages[1]["content"]
+        assert scheduler._envs == {}
+
+    def test_a_hung_solver_ends_neutrally(self, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+        pool = RewardPool(hang=3.0, workers=1)
+        monkeypatch.setattr("ordebug_plugin.frameworks.swift.pool", lambda: pool)
+        path = load_task(row["task"]).problem.path
+        path.unlink()
+        os.mkfifo(path)  # Gurobi waits for ever for somebody to write into it
+        scheduler, results, request = self.drive(row, [answer("GET_IIS()")], 3)
+        assert results[0]["done"]
+        assert results[0]["rollout_infos"]["lost"]
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
 

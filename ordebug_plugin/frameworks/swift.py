@@ -6,9 +6,6 @@ Call `register` from a file given to ``--external_plugins``: recipes/plugin/ doe
 from __future__ import annotations
 
 import logging
-import os
-import threading
-from functools import lru_cache
 from typing import Any
 
 from swift.dataset import DatasetMeta, register_dataset
@@ -16,13 +13,13 @@ from swift.rewards import ORM, orms
 from swift.rollout.gym_env import Env, envs
 from swift.rollout.multi_turn import GYMScheduler, multi_turns
 
-from ordebug_plugin.env import MAX_TURNS, RepairEnv
+from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import OrdebugError
-from ordebug_plugin.grading import REWARD_PATIENCE, REWARD_WORK_LIMIT
-from ordebug_plugin.prompt import Style, canonical_answer, render_user
-from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction
+from ordebug_plugin.grading import Task
+from ordebug_plugin.prompt import Style, canonical_answer
+from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction, pool
 from ordebug_plugin.reward_pool import default_workers
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.scene import Scene
 from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, load_style, load_task
 
 logger = logging.getLogger(__name__)
@@ -33,7 +30,7 @@ SCHEDULER = "ordebug_scheduler"
 # `ordebug data convert --to messages` are told to write.
 DATASETS = {"or_debug": "data/grpo_train.jsonl", "or_debug_sft": "data/sft_train.jsonl"}
 # Shown where the solver failed, so that the batch goes on; its trajectory is neutral in every reward.
-UNAVAILABLE = "The solver is not available. Answer with Action: SUBMIT()"
+UNAVAILABLE = Scene("The solver is not available. Answer with Action: SUBMIT()", done=True)
 
 
 def register() -> None:
@@ -60,18 +57,11 @@ def _orm(function: RewardFunction) -> type[ORM]:
     return type(function.name, (ORM,), {"__call__": call, "__doc__": f"The reward {function.name}."})
 
 
-@lru_cache(maxsize=64)
-def _judge(process: int, thread: int) -> Judge:
-    """The judge of a thread; environments step one after the other, so they share it."""
-    return Judge(work_limit=REWARD_WORK_LIMIT, patience=REWARD_PATIENCE)
-
-
 class RepairGym(Env):  # type: ignore[misc]
     """`RepairEnv` as ms-swift's gym drives it: the whole state each turn, in the style of the dataset row.
 
-    Steps are worth 0; the trajectory is scored as a whole by the reward functions. It raises nothing: a failing solver
-    ends the trajectory, which the rewards then find neutral. Its own solver runs in the trainer's process, under limits
-    of work and time, but nothing can kill it there.
+    Steps are worth 0; the trajectory is scored as a whole by the reward functions. It raises nothing: a solver that
+    fails or hangs, in the processes of the rewards, ends the trajectory, which is then neutral in all of them.
 
     Args:
         env_config: ``max_turns`` of the dataset row, where it has one (default 20).
@@ -83,44 +73,36 @@ class RepairGym(Env):  # type: ignore[misc]
         self.answers: list[str] = []
         self.lost = False
         self._style = Style()
-        self._env: RepairEnv | None = None
+        self._task: Task | None = None
 
     async def reset(self, config: Any) -> tuple[str, dict[str, Any], str]:
         """Starts the episode of a dataset row; returns the first user message, no information, the system prompt."""
-        self.answers, self.lost = [], False
+        self.answers, self.lost, self._task = [], False, None
         row = config.data_dict or {}
         try:
             self._style = load_style(str(row.get(STYLE_COLUMN)))
-            task = load_task(str(row.get(COLUMN)))
-            judge = _judge(os.getpid(), threading.get_ident())
-            self._env = RepairEnv(judge, task.problem, self.max_turns + len(task.history))
-            observation = self._env.reset()
-            for answer in task.history:
-                observation = self._env.step(answer).observation
+            self._task = load_task(str(row.get(COLUMN)))
         except OrdebugError as error:
             logger.warning("the environment cannot start, the trajectory is neutral: %s", error)
-            self._env, self.lost = None, True
-            return UNAVAILABLE, {}, self._style.system or ""
-        return render_user(observation, self._style), {}, self._style.system or ""
+        return self._turn().text, {}, self._style.system or ""
 
     async def step(self, action: list[dict[str, Any]]) -> tuple[str, float, bool, dict[str, Any]]:
         """Takes the last message of the conversation as the answer."""
-        answer = canonical_answer(str(action[-1].get("content") or ""))
-        self.answers.append(answer)
-        if self._env is None:
-            return UNAVAILABLE, 0.0, True, {}
-        try:
-            transition = self._env.step(answer)
-        except OrdebugError as error:
-            logger.warning("the solver failed, the trajectory ends: %s", error)
-            self.lost = True
-            return UNAVAILABLE, 0.0, True, {}
-        done = transition.outcome is not None
-        return render_user(transition.observation, self._style), 0.0, done, {}
+        self.answers.append(canonical_answer(str(action[-1].get("content") or "")))
+        turn = self._turn()
+        return turn.text, 0.0, turn.done, {}
+
+    def _turn(self) -> Scene:
+        """The turn after the answers so far; once the solver was lost, there are no more."""
+        turn = None
+        if self._task is not None and not self.lost:
+            turn = pool().scene(self._task, self.answers, self.max_turns, self._style)
+        self.lost = turn is None
+        return turn or UNAVAILABLE
 
     async def close(self) -> None:
-        """Lets go of the environment; the judge is shared and stays."""
-        self._env = None
+        """Lets go of the task."""
+        self._task = None
 
 
 class RepairScheduler(GYMScheduler):  # type: ignore[misc]
