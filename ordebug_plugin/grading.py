@@ -98,12 +98,13 @@ class Grader:
 
     def _grade(self, task: Task, answers: tuple[str, ...]) -> Grade:
         script = (*task.history, *answers)
-        # Nobody looks at the states of a replay; only where the culprit is unknown does the diagnosis ask for the IIS.
-        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), blind=task.problem.truth.has_culprit)
+        env = RepairEnv(self.judge(), task.problem, max(1, len(script)), blind=True)
         episode = play(env, Replay(script), thorough=False)
         if episode.outcome is None:
             raise SolverError(episode.error or "the episode was lost")
         own = replace(episode, turns=episode.turns[len(task.history) :]) if task.history else episode
+        if not task.problem.truth.has_culprit:  # then the diagnosis looks at the conflict instead
+            own = replace(own, iis=env.judge.iis(task.problem))
         recovered = episode.outcome is Outcome.RECOVERED
         return Grade(own, components(own, _evidence(env, self._true_end(env), recovered=recovered)))
 

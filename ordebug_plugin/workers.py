@@ -130,16 +130,18 @@ class Workers:
         timeout: float,
         results: list[Any],
     ) -> None:
-        """Gives every worker a call, and a second one to wait behind it."""
+        """Gives every worker a call, and where more than one for each are left, a second one to wait behind it."""
         while waiting:
-            message = pickle.dumps((function, calls[waiting[0]]))
-            fresh = not self._idle and len(self._busy) < self._n
-            if fresh or self._idle:
-                worker = _Worker() if fresh else self._idle.pop()
-            else:
-                worker = min(self._busy.values(), key=lambda busy: len(busy.calls))
-                if len(worker.calls) >= _AHEAD or len(message) > _SMALL:
+            behind = None
+            if not self._idle and len(self._busy) == self._n:
+                behind = min(self._busy.values(), key=lambda busy: len(busy.calls))
+                if len(behind.calls) >= _AHEAD or len(waiting) <= self._n:
                     return
+            message = pickle.dumps((function, calls[waiting[0]]))
+            if behind is not None and len(message) > _SMALL:
+                return
+            fresh = behind is None and not self._idle
+            worker = behind or (_Worker() if fresh else self._idle.pop())
             try:
                 worker.pipe.send_bytes(message)
             except OSError:  # it died since its last call, or cannot even start

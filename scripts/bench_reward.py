@@ -25,7 +25,6 @@ import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.generate.demonstrations import FIRST_AMOUNTS, ROW_ACTIONS
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import render_answer
@@ -35,19 +34,21 @@ from ordebug_plugin.solver import Judge
 GROUP = 8
 Groups = list[tuple[Problem, list[Action]]]
 GROUPS = 16  # in a batch, as in a step of recipes/grpo.yaml
+REPAIRS = {ActionKind.DROP_CONSTRAINT: 60, ActionKind.RELAX_CONSTRAINT: 30, ActionKind.UPDATE_RHS: 10}  # weights
+AMOUNTS = (100.0, 1000.0)
 START = 5.0  # seconds given to the workers to start
 
 
 def sample_group(rng: random.Random, judge: Judge, problem: Problem) -> list[Action]:
-    """Eight answers as the policy gives them with which GRPO begins: like the demonstrations, on rows of the IIS."""
+    """Eight repairs of rows of the IIS, more various than those of most policies: repeats are cheap for us."""
     iis = judge.iis(problem)
     rows = iis.rows if iis and iis.rows else tuple(judge.shape(problem).rows)
     return [sample_action(rng, rng.choice(rows)) for _ in range(GROUP)]
 
 
 def sample_action(rng: random.Random, row: str) -> Action:
-    kind = rng.choices(list(ROW_ACTIONS), weights=list(ROW_ACTIONS.values()))[0]
-    numbers = {ActionKind.RELAX_CONSTRAINT: (rng.choice(FIRST_AMOUNTS),), ActionKind.UPDATE_RHS: (0.0,)}
+    kind = rng.choices(list(REPAIRS), weights=list(REPAIRS.values()))[0]
+    numbers = {ActionKind.RELAX_CONSTRAINT: (rng.choice(AMOUNTS),), ActionKind.UPDATE_RHS: (0.0,)}
     return Action(kind, row, numbers.get(kind, ()))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import math
 import re
 from pathlib import Path
 
@@ -33,13 +34,22 @@ def benchmark(folder: Path) -> Benchmark:
     return load_benchmark(folder)
 
 
-@pytest.fixture(scope="module")
-def rows(benchmark: Benchmark, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
-    out = tmp_path_factory.mktemp("demonstrations") / "demos.json"
-    make_demonstrations(benchmark, out, seed=3, per_problem=5)
-    data = json.loads(out.read_text(encoding="utf-8"))["data"]
+def demonstrate(benchmark: Benchmark, out: Path, style: Style, **options: float) -> list[dict[str, str]]:
+    make_demonstrations(benchmark, out / "demos.json", seed=3, per_problem=5, style=style, **options)
+    data = json.loads((out / "demos.json").read_text(encoding="utf-8"))["data"]
     assert isinstance(data, list)
     return data
+
+
+@pytest.fixture(scope="module", params=[Style(), Style(algebra=True)], ids=["names", "algebra"])
+def style(request: pytest.FixtureRequest) -> Style:
+    chosen: Style = request.param
+    return chosen
+
+
+@pytest.fixture(scope="module")
+def rows(benchmark: Benchmark, style: Style, tmp_path_factory: pytest.TempPathFactory) -> list[dict[str, str]]:
+    return demonstrate(benchmark, tmp_path_factory.mktemp("demonstrations"), style)
 
 
 def files(folder: Path) -> dict[str, bytes]:
@@ -158,7 +168,9 @@ def test_demonstrations_repeat_by_seed(benchmark: Benchmark, tmp_path: Path) -> 
     assert first.read_bytes() != other.read_bytes()
 
 
-def test_first_turn_demonstrations_hold_in_the_environment(benchmark: Benchmark, rows: list[dict[str, str]]) -> None:
+def test_first_turn_demonstrations_hold_in_the_environment(
+    benchmark: Benchmark, style: Style, rows: list[dict[str, str]]
+) -> None:
     problems = {problem.id: problem for problem in benchmark.problems}
     checked = recovered = 0
     with Judge() as judge:
@@ -172,7 +184,7 @@ def test_first_turn_demonstrations_hold_in_the_environment(benchmark: Benchmark,
             env = RepairEnv(judge, problem)
             observation = env.reset()
             assert row["instruction"] == INSTRUCTION
-            assert row["input"] == render_state(observation, Style())
+            assert row["input"] == render_state(observation, style)
             transition = env.step(row["output"])
             assert transition.step.well_formed
             assert not transition.step.refused
@@ -201,14 +213,72 @@ def test_reasoning_names_only_what_the_prompt_shows(rows: list[dict[str, str]]) 
         assert said <= set(name.findall(row["input"]))
 
 
-def test_demonstrations_vary_and_show_later_turns(rows: list[dict[str, str]]) -> None:
+def test_demonstrations_vary_and_show_later_turns(style: Style, rows: list[dict[str, str]]) -> None:
     answers = [parse_answer(row["output"]) for row in rows]
     kinds = {answer.action.kind for answer in answers if answer.action is not None}
-    assert kinds == {*REPAIRS, ActionKind.CHECK_SLACK}
+    if style.algebra:  # nearly every conflict holds an oddity, so the careful repairer seldom has to try something
+        assert kinds >= {ActionKind.DROP_CONSTRAINT, ActionKind.RELAX_CONSTRAINT, ActionKind.UPDATE_BOUNDS}
+    else:
+        assert kinds == {*REPAIRS, ActionKind.CHECK_SLACK}
     later = [row for row in rows if "## Previous Actions" in row["input"]]
     assert 0.2 * len(rows) < len(later) < 0.6 * len(rows)
     assert any("no action found" in row["input"] for row in later)
     assert any("no constraint named" in row["input"] for row in later)
+
+
+def oddities(prompt: str) -> set[str]:
+    """What is odd in the algebra that a prompt shows, read from its text alone."""
+    odd = set()
+    for line in prompt.partition("## IIS in Full\n")[2].partition("\n\n")[0].splitlines():
+        is_row = line.endswith(")")
+        name = line[-4:-1] if is_row else line[:3]
+        text = line.rpartition(" (")[0] if is_row else line
+        numbers = [float(number) for number in re.findall(r"(?:in \[|, |>= |<= )(-?[\d.e+inf]+)", text)]
+        lower = numbers[0] if re.search(r">= |in \[", text) else -math.inf
+        upper = numbers[-1] if re.search(r"<= |in \[", text) else math.inf
+        if is_row and re.search(r">= |<= |in \[", text) and (lower >= 100 or 0 < upper < 100):
+            odd.add(name)
+        if not is_row and not re.search("binary|integer", text) and (lower > 0 or 0 <= upper <= 2):
+            odd.add(name)
+    return odd
+
+
+def test_the_two_repairers(benchmark: Benchmark, tmp_path: Path) -> None:
+    """With algebra: what is marked odd is odd, the hurried takes the first row, the careful what is marked."""
+    rows = demonstrate(benchmark, tmp_path, Style(algebra=True))
+    hurried = careful = 0
+    for row in rows:
+        answer = parse_answer(row["output"])
+        assert answer.think is not None
+        assert answer.action is not None
+        opening, _, rest = answer.think.partition(". ")
+        marked = re.findall(r"odd ([rv]\d\d)", opening)
+        assert set(marked) == oddities(row["input"]), row["input"]
+        listed = re.findall(r"\b[rv]\d\d\b", row["input"].partition("Conflicting ")[2].partition("\n\n")[0])
+        if "first one" in rest:
+            hurried += 1
+            assert answer.action.target == listed[0]
+        elif "odd" in rest:
+            careful += 1
+            assert answer.action.target in marked
+            is_bound = str(answer.action.target).startswith("v")
+            assert (answer.action.kind is ActionKind.UPDATE_BOUNDS) == is_bound
+        assert list(dict.fromkeys(re.findall(r"\b[rv]\d\d\b", opening))) == listed
+    assert careful > 0.2 * len(rows)
+    assert hurried / (hurried + careful) == pytest.approx(0.6, abs=0.1)
+
+
+@pytest.mark.parametrize("hurried", [0.0, 1.0])
+def test_the_share_of_the_hurried_repairer_is_yours(benchmark: Benchmark, tmp_path: Path, hurried: float) -> None:
+    thoughts = [row["output"] for row in demonstrate(benchmark, tmp_path, Style(algebra=True), hurried=hurried)]
+    assert any("The odd" in text for text in thoughts) == (hurried == 0)
+    assert any("The first" in text for text in thoughts) == (hurried == 1)
+
+
+@pytest.mark.parametrize("hurried", [-0.1, 1.1, math.nan])
+def test_a_share_is_from_0_to_1(benchmark: Benchmark, tmp_path: Path, hurried: float) -> None:
+    with pytest.raises(InputError, match="from 0 to 1"):
+        make_demonstrations(benchmark, tmp_path / "x.json", seed=0, per_problem=1, hurried=hurried)
 
 
 def test_no_demonstrations_per_problem_is_an_error(benchmark: Benchmark, tmp_path: Path) -> None:

@@ -47,6 +47,16 @@ def rewards(name: str, task: str, *answers: str) -> list[float]:
     return REWARDS[name](list(answers), task=[task] * len(answers))
 
 
+def test_nothing_is_computed_that_a_replay_does_not_need(task: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def called(*_: object) -> None:
+        raise AssertionError("only somebody who reads the prompts needs this")
+
+    monkeypatch.setattr(Judge, "relaxation", called)
+    monkeypatch.setattr(Judge, "iis", called)
+    looked = Grader().grade(load_task(task), [answer("CHECK_SLACK(low)"), HONEST]).components
+    assert (looked.repair, looked.efficiency) == (1.0, 0.5)
+
+
 def test_undoing_the_fault_scores_1_under_every_reward(task: str) -> None:
     assert {name: rewards(name, task, HONEST) for name in REWARDS} == {name: [1.0] for name in REWARDS}
 
@@ -161,7 +171,7 @@ def test_reward_functions_are_picklable_and_named() -> None:
 
 
 def _own_process(seconds: float) -> int:
-    """The process it runs in, some time later: long enough that no worker gets two calls."""
+    """The process it runs in, some time later: long enough that every worker gets one first."""
     time.sleep(seconds)
     return os.getpid()
 
@@ -246,6 +256,15 @@ class TestInfrastructure:
         first, *others = Workers(1).map(_call, [end, (math.sqrt, 4.0), (math.sqrt, 9.0)], 5.0)
         assert isinstance(first, Lost)
         assert others == [2.0, 3.0]
+
+    def test_the_last_calls_go_to_whoever_is_free(self) -> None:
+        workers = Workers(2)
+        workers.map(_own_process, [(0.0,)] * 2, 60.0)  # starts them
+        slow, first, other = workers.map(_own_process, [(2.0,), (0.0,), (0.0,)], 60.0)
+        assert slow != first == other
+
+    def test_every_call_has_its_own_time(self) -> None:
+        assert Workers(1).map(time.sleep, [(0.7,)] * 4, 2.0) == [None] * 4
 
     def test_results_keep_their_order(self) -> None:
         calls = [(_own_process, 0.01 * (number % 3)) if number % 5 == 0 else (abs, -number) for number in range(60)]

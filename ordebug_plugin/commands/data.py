@@ -24,6 +24,7 @@ from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.generate.demonstrations import make_demonstrations
+from ordebug_plugin.generate.repairers import HURRIED
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
 
@@ -53,6 +54,13 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("target", type=Path, metavar="OUT.json", help="Alpaca file to write")
     parser.add_argument("--per-problem", type=positive, default=4, metavar="N", help="rows per problem (default 4)")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
+    parser.add_argument(
+        "--hurried",
+        type=float,
+        default=HURRIED,
+        metavar="SHARE",
+        help="share of answers that take the first row listed, not what is odd (default %(default)s)",
+    )
     add_algebra_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_demos)
@@ -121,6 +129,7 @@ def run_demos(options: argparse.Namespace) -> int:
             seed=options.seed,
             per_problem=options.per_problem,
             style=Style(algebra=options.algebra),
+            hurried=options.hurried,
             on_progress=lambda _: advance(""),
         )
     if options.json:
