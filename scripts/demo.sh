@@ -47,9 +47,9 @@ serve sft "$OUT/sft"
 judge sft
 
 say "before GRPO: the states that the SFT model gets into, and what it would have to learn from there"
-"$LF/ordebug" eval "$OUT/train" --limit 150 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
+"$LF/ordebug" eval "$OUT/train" --limit 250 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
   --max-tokens "$MAX_TOKENS" --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
-"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 300 --algebra --turns "$OUT/explore"
+"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 250 --algebra --turns "$OUT/explore"
 "$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens "$MAX_TOKENS" \
   --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl" || [ $? = 1 ] # 1: findings, which it has said
 stop_server

@@ -233,10 +233,10 @@ def oddities(prompt: str) -> set[str]:
         is_row = line.endswith(")")
         name = line[-4:-1] if is_row else line[:3]
         text = line.rpartition(" (")[0] if is_row else line
-        numbers = [float(number) for number in re.findall(r"(?:in \[|, |>= |<= )(-?[\d.e+inf]+)", text)]
-        lower = numbers[0] if re.search(r">= |in \[", text) else -math.inf
-        upper = numbers[-1] if re.search(r"<= |in \[", text) else math.inf
-        if is_row and re.search(r">= |<= |in \[", text) and (lower >= 100 or 0 < upper < 100):
+        numbers = [float(number) for number in re.findall(r"(?:in \[|, |= )(-?[\d.e+inf]+)", text)]
+        lower = numbers[0] if re.search(r" >?= |in \[", text) else -math.inf
+        upper = numbers[-1] if re.search(r" <?= |in \[", text) else math.inf
+        if is_row and " = " not in text and (lower >= 100 or 0 < upper < 100):
             odd.add(name)
         if not is_row and not re.search("binary|integer", text) and (lower > 0 or 0 <= upper <= 2):
             odd.add(name)

@@ -16,6 +16,7 @@ import random
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
 from ordebug_plugin.prompt import Style, render_answer, render_sides
 
@@ -49,7 +50,10 @@ class Move:
 def stumble(observation: Observation, rng: random.Random) -> str:
     """An answer that does not help: what an imperfect agent would have done the turn before."""
     names = _conflict_rows(observation) or list(observation.rows)
-    kind = rng.choice(("unknown", "silent", "small", "small"))
+    bounds = observation.iis.bounds if observation.iis is not None else ()
+    kind = rng.choice(("unknown", "silent", "small", "small", *(("bound",) * 2 if bounds else ())))
+    if kind == "bound":
+        return render_answer("A guess.", Action(ActionKind.UPDATE_BOUNDS, rng.choice(bounds), (0.0, math.inf)))
     if kind == "silent":
         return ""
     if kind == "unknown":
@@ -170,20 +174,16 @@ def _opening(observation: Observation, rows: list[str], bounds: list[str], style
     if not style.algebra:
         return f"In conflict: {'; '.join(rows + bounds)}."
     # Senses, not numbers: a tiny model that copies numbers of many digits gets caught in repeating them.
-    listed = [
-        f"{row} {_sense(observation, row)}{_remark(row) if _is_odd_row(observation, row) else ''}" for row in rows
-    ]
-    listed += [f"{name}{_remark(name) if _is_odd_variable(observation, name) else ''}" for name in bounds]
+    shape, edits = observation.shape, observation.edits
+    listed = [_item(row, edits.row(shape, row), _is_odd_row(observation, row)) for row in rows]
+    listed += [_item(name, edits.variable(shape, name), _is_odd_variable(observation, name)) for name in bounds]
     return f"In conflict: {'; '.join(listed)}."
 
 
-def _sense(observation: Observation, row: str) -> str:
-    return render_sides(observation.edits.row(observation.shape, row)).split()[0]
-
-
-def _remark(name: str) -> str:
-    """The name once more, so that it follows the word by which it is looked up."""
-    return f", odd {name}"
+def _item(name: str, sides: Interval, odd: bool) -> str:
+    """The name once more after the remark, so that it follows the word by which it is looked up."""
+    sense = render_sides(sides).split()[0]
+    return f"{name} {sense}, odd {name}" if odd else f"{name} {sense}"
 
 
 def _conflict_rows(observation: Observation) -> list[str]:
