@@ -12,10 +12,11 @@ CHECKED := ordebug_plugin tests scripts
 .PHONY: help setup demo test lint unit lock extras clean
 
 help:
-	@echo "make demo    set up, train a tiny model with LLaMA-Factory, serve it, let Gurobi judge it"
+	@echo "make demo    set up, SFT of a tiny model in LLaMA-Factory, GRPO in ms-swift, Gurobi as the judge: 15 minutes"
 	@echo "make test    set up, lint, type-check, and run all tests"
 	@echo "make setup   only the two environments, .venvs/llamafactory and .venvs/swift"
 	@echo "make extras  check that every extra of pyproject.toml resolves"
+	@echo "make clean   delete .venvs and runs, all results included"
 	@echo "make lock    pin the newest versions that fit, in requirements/"
 
 setup: $(LF)/installed $(SWIFT)/installed

@@ -25,6 +25,7 @@ import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import render_answer
@@ -101,8 +102,14 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
     options = parser.parse_args()
+    if options.repeats < 1:
+        parser.error("--repeats must be at least 1")
     with tempfile.TemporaryDirectory() as scratch:
-        return run(options, Path(scratch))
+        try:
+            return run(options, Path(scratch))
+        except OrdebugError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
 
 
 def run(options: argparse.Namespace, scratch: Path) -> int:

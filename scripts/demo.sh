@@ -4,7 +4,8 @@
 #
 #   bash scripts/demo.sh [FOLDER [SEED]]
 #
-# Everything lands in FOLDER (runs/demo), which is deleted first. SEED (0) draws other problems, weights and batches.
+# Everything lands in FOLDER (runs/demo), which is deleted first if it holds an earlier demo. SEED (0) draws other
+# problems, weights and batches.
 # Needs `make setup`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -21,8 +22,12 @@ if [ "$OUT" != runs/demo ] || [ "$SEED" != 0 ]; then
   grpo_options=(--model "$OUT/sft" --dataset "$OUT/grpo_train.jsonl" --output_dir "$OUT/grpo"
     --seed "$((42 + SEED))" --data_seed "$((42 + SEED))")
 fi
+if [ "$OUT" != runs/demo ] && [ -e "$OUT" ] && [ -n "$(ls -A "$OUT")" ] && [ ! -e "$OUT/.demo" ]; then
+  refuse "$OUT is not empty and holds no demo: name a new folder, or delete it first"
+fi
 rm -rf "$OUT"
 mkdir -p "$OUT"
+touch "$OUT/.demo"
 
 say "problems and verified demonstrations"
 "$LF/ordebug" bench make "$OUT/train" --n 1500 --seed "$((2 * SEED))"
@@ -69,5 +74,6 @@ say "the baseline without a model"
 "$LF/ordebug" eval "$OUT/test" --agent drop-first --max-steps 5 --out "$OUT/eval/drop-first"
 
 say "side by side"
-"$LF/ordebug" compare "$OUT/eval/base" "$OUT/eval/sft" "$OUT/eval/grpo" "$OUT/eval/drop-first"
+"$LF/ordebug" compare "$OUT/eval/base" "$OUT/eval/drop-first" "$OUT/eval/sft" "$OUT/eval/grpo"
 say "done"
+echo "every answer: $OUT/eval/*/episodes.jsonl; the measures: README; more runs of this: docs/results/grpo.md"

@@ -55,7 +55,8 @@ def main() -> int:
     try:
         steps = read_steps(options.log)
     except (OSError, ValueError) as error:
-        print(f"{options.log}: {error}", file=sys.stderr)
+        reason = error.strerror if isinstance(error, OSError) else error
+        print(f"{options.log}: {reason}; give the logging.jsonl that `swift rlhf` wrote", file=sys.stderr)
         return 2
     tens = [steps[start : start + 10] for start in range(0, len(steps), 10)]
     first = average(steps[:FIRST], "frac_reward_zero_std")

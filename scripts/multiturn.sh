@@ -13,6 +13,9 @@ SEED="${2:-0}"
 . scripts/stages.sh
 # The answers of earlier turns keep their reasoning, as in the recipe.
 conversation=(--preserve_thinking true)
+for needed in sft/config.json train/dataset.json test/dataset.json; do
+  [ -f "$OUT/$needed" ] || refuse "$OUT/$needed is missing: run \`bash scripts/demo.sh $OUT $SEED\` first"
+done
 rm -rf "$OUT/grpo_multiturn" "$OUT"/eval/{sft,grpo}-multiturn
 
 say "the SFT model in conversations, on unseen problems"
@@ -35,3 +38,4 @@ stop_server
 say "side by side"
 "$LF/ordebug" compare "$OUT/eval/sft-multiturn" "$OUT/eval/grpo-multiturn"
 say "done"
+echo "every answer: $OUT/eval/*-multiturn/episodes.jsonl"

@@ -1,5 +1,5 @@
 # What scripts/demo.sh and scripts/multiturn.sh have in common: serving a checkpoint, judging it, running a training.
-# Sourced, in the project root, with OUT set to the folder of the run.
+# Sourced, in the project root, with OUT set to the folder of the run and SEED to its seed. Deletes nothing.
 
 LF=.venvs/llamafactory/bin
 SWIFT=.venvs/swift/bin
@@ -12,6 +12,16 @@ MAX_TOKENS=80
 export HF_HUB_OFFLINE=1 OMP_NUM_THREADS="${OMP_NUM_THREADS:-1}" TOKENIZERS_PARALLELISM=false
 server=
 training=
+
+# refuse WHY: ends with the exit code of bad input.
+refuse() {
+  echo "error: $1" >&2
+  exit 2
+}
+
+[[ "$OUT" != -* ]] || refuse "$OUT is no folder: see the first lines of $0"
+[[ "$SEED" =~ ^[0-9]{1,6}$ ]] || refuse "the seed must be a whole number, not $SEED"
+[ -x "$LF/ordebug" ] && [ -x "$SWIFT/swift" ] || refuse "the environments are not there: run \`make setup\` first"
 
 say() { printf '\n\033[1m== %s (%s s)\033[0m\n' "$1" "$SECONDS"; }
 

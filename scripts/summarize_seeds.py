@@ -21,8 +21,11 @@ MEASURES = {"preservation": False, "rr@1": True, "rr@5": True, "hit": True, "for
 
 def compare(first: Path, second: Path) -> dict[str, Any]:
     """What `ordebug compare --json` says of two runs."""
-    command = ["ordebug", "compare", str(first), str(second), "--json"]
-    output: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    command = [sys.executable, "-m", "ordebug_plugin.cli", "compare", str(first), str(second), "--json"]
+    done = subprocess.run(command, check=False, capture_output=True, text=True)
+    if done.returncode not in (0, 1):
+        raise ValueError(done.stderr.strip())
+    output: dict[str, Any] = json.loads(done.stdout)
     return output
 
 
@@ -67,7 +70,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folders", type=Path, nargs="+", help="folders of scripts/demo.sh")
     options = parser.parse_args()
-    tables = [dict(rows(folder)) for folder in options.folders]
+    tables = []
+    for folder in options.folders:
+        try:
+            tables.append(dict(rows(folder)))
+        except (OSError, ValueError) as error:
+            print(f"{folder} is no finished run of scripts/demo.sh: {error}", file=sys.stderr)
+            return 2
     print("| | " + " | ".join(folder.name for folder in options.folders) + " |")
     print("|---|" + "---|" * len(tables))
     for heading in tables[0]:

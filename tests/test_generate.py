@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.actions import REPAIRS, ActionKind, parse_answer
+from ordebug_plugin.cli import main
 from ordebug_plugin.edits import NO_EDITS, apply_action, resolve
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.errors import InputError, ProblemError
@@ -279,6 +280,13 @@ def test_the_share_of_the_hurried_repairer_is_yours(benchmark: Benchmark, tmp_pa
 def test_a_share_is_from_0_to_1(benchmark: Benchmark, tmp_path: Path, hurried: float) -> None:
     with pytest.raises(InputError, match="from 0 to 1"):
         make_demonstrations(benchmark, tmp_path / "x.json", seed=0, per_problem=1, hurried=hurried)
+
+
+@pytest.mark.parametrize("text", ["2", "-0.1", "nan", "most"])
+def test_a_share_on_the_command_line_names_its_option(capsys: pytest.CaptureFixture[str], text: str) -> None:
+    with pytest.raises(SystemExit):
+        main(["data", "demos", "bench", "out.json", f"--hurried={text}"])
+    assert "argument --hurried: must be" in capsys.readouterr().err
 
 
 def test_no_demonstrations_per_problem_is_an_error(benchmark: Benchmark, tmp_path: Path) -> None:

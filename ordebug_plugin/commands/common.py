@@ -57,6 +57,14 @@ def whole(text: str) -> int:
     return _number(text, int, 0)
 
 
+def share(text: str) -> float:
+    """An argparse type: a number from 0 to 1."""
+    value = _number(text, float, 0)
+    if value > 1:
+        raise argparse.ArgumentTypeError(f"must be at most 1, not {text!r}")
+    return value
+
+
 def _number(text: str, kind: Callable[[str], T], least: int) -> T:
     try:
         value = kind(text)

@@ -17,6 +17,7 @@ from ordebug_plugin.commands.common import (
     positive,
     print_json,
     progress,
+    share,
     system_prompt,
 )
 from ordebug_plugin.data.convert import convert_file
@@ -56,7 +57,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
     parser.add_argument(
         "--hurried",
-        type=float,
+        type=share,
         default=HURRIED,
         metavar="SHARE",
         help="share of answers that take the first row listed, not what is odd (default %(default)s)",
