@@ -62,15 +62,23 @@ def load_benchmark(path: Path) -> Benchmark:
     Raises:
         ProblemError: Something is missing or malformed; names the file, and the entry of the index.
     """
-    if path.is_dir():
-        path = path / INDEX_NAME
-        if not path.is_file():
-            raise ProblemError(f"{path} not found: a benchmark folder holds {INDEX_NAME} and the models it names")
-    if not path.is_file():
-        raise ProblemError(f"{path} not found: give a benchmark folder or a model file ({', '.join(MODEL_SUFFIXES)})")
+    path = _index_or_model(path)
     if path.name.endswith(".json"):
         return _load_index(path)
     return Benchmark(path.name, (load_problem(path),))
+
+
+def load_records(path: Path) -> tuple[Mapping[str, object], ...]:
+    """What a benchmark says about each of its problems, in their order, read by nobody yet; nothing for a model file.
+
+    Raises:
+        ProblemError: The index is missing or malformed.
+    """
+    path = _index_or_model(path)
+    if not path.name.endswith(".json"):
+        return ({},)
+    records = _read_index(path)
+    return tuple(record if isinstance(record, Mapping) else {} for record in records)
 
 
 def load_problem(path: Path) -> Problem:
@@ -82,7 +90,17 @@ def load_problem(path: Path) -> Problem:
     return Problem(id=_stem(path), path=path, content_hash=_hash_file(path))
 
 
-def _load_index(path: Path) -> Benchmark:
+def _index_or_model(path: Path) -> Path:
+    if path.is_dir():
+        path = path / INDEX_NAME
+        if not path.is_file():
+            raise ProblemError(f"{path} not found: a benchmark folder holds {INDEX_NAME} and the models it names")
+    if not path.is_file():
+        raise ProblemError(f"{path} not found: give a benchmark folder or a model file ({', '.join(MODEL_SUFFIXES)})")
+    return path
+
+
+def _read_index(path: Path) -> list[object]:
     try:
         index = json.loads(path.read_text(encoding="utf-8"))
     except (UnicodeDecodeError, json.JSONDecodeError) as error:
@@ -90,8 +108,12 @@ def _load_index(path: Path) -> Benchmark:
     records = index.get("problems") if isinstance(index, dict) else None
     if not isinstance(records, list) or not records:
         raise ProblemError(f"{path} needs a non-empty list 'problems'")
+    return records
+
+
+def _load_index(path: Path) -> Benchmark:
     problems = []
-    for number, record in enumerate(records):
+    for number, record in enumerate(_read_index(path)):
         try:
             problems.append(_read_record(record, path.parent))
         except ProblemError as error:

@@ -22,8 +22,10 @@ from ordebug_plugin import points
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms
 from ordebug_plugin.errors import LicenseLimitError, SolverError
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
+from ordebug_plugin.solver.restore import restore
 from ordebug_plugin.solver.search import Found, Search, environment_parameters
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
@@ -134,6 +136,21 @@ class Judge:
             SolverError: Gurobi failed, or the model under these edits has no solution.
         """
         return self._remember(problem, edits, "audit", _audit)
+
+    def restored(self, problem: Problem, restoration: Restoration) -> Verdict:
+        """Status and objective of the model as loaded with changes that no action can make.
+
+        Raises:
+            KeyError: The restoration names something that is not in the model.
+            SolverError: Gurobi failed.
+        """
+        loaded = self._load(problem)
+        with _gurobi_errors(problem):
+            other = restore(loaded, restoration)
+            try:
+                return _solve(other, NO_EDITS)
+            finally:
+                other.dispose()
 
     def _remember(self, problem: Problem, edits: Edits, name: str, ask: Callable[[Loaded, Edits], T]) -> T:
         loaded = self._load(problem)
