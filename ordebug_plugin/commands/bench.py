@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
+from ordebug_plugin.commands import bench_check
 from ordebug_plugin.commands.common import DONE, RESULTS, Subparsers, positive, print_json, progress
 from ordebug_plugin.generate.benchmark import make_benchmark, structure_hashes
 
 
 def add_parser(commands: Subparsers) -> None:
     """Adds the commands."""
-    group = Subparsers(commands.add("bench", "make benchmarks", "ordebug bench make --help"))
+    group = Subparsers(commands.add("bench", "make and check benchmarks", "ordebug bench make --help"))
     parser = group.add(
         "make",
         "make infeasible models with a known fault, each proven by the solver",
@@ -30,6 +31,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_make)
+    bench_check.add_parser(group)
 
 
 def run_make(options: argparse.Namespace) -> int:

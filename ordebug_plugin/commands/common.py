@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
 # Tables need room, and a file or a pipe has as much as it is given. No markup: names may hold [brackets].
@@ -86,6 +87,23 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
 def add_algebra_option(parser: argparse._ActionsContainer) -> None:
     """Adds ``--algebra``, which must be the same wherever one model is trained and evaluated."""
     parser.add_argument("--algebra", action="store_true", help="write out the rows and bounds of the IIS in prompts")
+
+
+def add_solver_options(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--work-limit`` and ``--workers``; the result depends on neither, as long as no limit is hit."""
+    parser.add_argument(
+        "--work-limit",
+        type=nonnegative,
+        default=DEFAULT_WORK_LIMIT,
+        metavar="W",
+        help="Gurobi work units for one solve (default 60)",
+    )
+    parser.add_argument(
+        "--workers",
+        type=whole,
+        metavar="N",
+        help="processes; 0 for none but this one (default: one per core, 8 at most)",
+    )
 
 
 def system_prompt(options: argparse.Namespace) -> str | None:

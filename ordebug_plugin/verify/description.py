@@ -1,0 +1,59 @@
+"""The labels that describe an instance: the recorded IIS, its type, its size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from ordebug_plugin.edits import Shape
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.restoration import KindChange, Restoration
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import Status
+from ordebug_plugin.verify.claims import Claims
+from ordebug_plugin.verify.finding import Check, Finding, missing_names, proven, unchecked, wrong
+
+
+def check_descriptions(judge: Judge, problem: Problem, shape: Shape, claims: Claims) -> Iterator[Finding]:
+    """Checks the labels that describe the instance, those that there are.
+
+    Raises:
+        SolverError: Gurobi failed.
+    """
+    if claims.iis_rows is not None:
+        yield _iis(judge, problem, shape, claims.iis_rows, claims.iis_bounds)
+    if claims.problem_type is not None:
+        actual = "mip" if shape.binaries or shape.integers else "lp"
+        right = claims.problem_type.lower() == actual
+        yield _described(Check.PROBLEM_TYPE, right, f"the record says {claims.problem_type}, the model is {actual}")
+    if claims.target_type is not None and problem.truth.has_culprit:
+        actual = "variable" if problem.truth.variables else "constraint"
+        reason = f"the record says {claims.target_type}, {claims.target_name} is a {actual}"
+        yield _described(Check.TARGET_TYPE, claims.target_type == actual, reason)
+    sizes = (claims.n_rows or len(shape.rows), claims.n_variables or len(shape.variables))
+    if claims.n_rows is not None or claims.n_variables is not None:
+        actual_sizes = (len(shape.rows), len(shape.variables))
+        reason = f"the record says {sizes[0]} × {sizes[1]}, the model is {actual_sizes[0]} × {actual_sizes[1]}"
+        yield _described(Check.SIZE, sizes == actual_sizes, reason)
+
+
+def _described(check: Check, right: bool, reason: str) -> Finding:
+    return proven(check) if right else wrong(check, reason)
+
+
+def _iis(judge: Judge, problem: Problem, shape: Shape, rows: tuple[str, ...], bounds: tuple[str, ...]) -> Finding:
+    """Whether the recorded rows and bounds contradict each other without the rest of the model.
+
+    Integrality stays, and with it the 0 and 1 of binaries: Gurobi counts neither among the bounds of an IIS.
+    """
+    missing = missing_names(shape, rows, bounds)
+    if missing:
+        return wrong(Check.IIS, f"not in the model: {missing}")
+    others = tuple(row for row in shape.rows if row not in set(rows))
+    free = [name for name in shape.variables if name not in set(bounds) and name not in shape.binaries]
+    kinds = tuple(KindChange(name, None, float("-inf"), float("inf")) for name in free)
+    verdict = judge.restored(problem, Restoration(removed=others, kinds=kinds))
+    if verdict.status is Status.INFEASIBLE:
+        return proven(Check.IIS)
+    if verdict.status is Status.LIMIT:
+        return unchecked(Check.IIS, "not decided within the work limit")
+    return wrong(Check.IIS, "the recorded rows and bounds do not contradict each other")
