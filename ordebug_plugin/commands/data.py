@@ -6,6 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
+from ordebug_plugin.commands import data_verify
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -32,7 +33,7 @@ from ordebug_plugin.prompt import Style
 
 def add_parser(commands: Subparsers) -> None:
     """Adds the commands."""
-    group = Subparsers(commands.add("data", "make and convert training data", "ordebug data convert --help"))
+    group = Subparsers(commands.add("data", "make, convert and verify training data", "ordebug data convert --help"))
     parser = group.add(
         "convert",
         "turn Alpaca data into ShareGPT (LLaMA-Factory) or messages (ms-swift), think text untouched",
@@ -83,6 +84,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_grpo)
+    data_verify.add_parser(group)
 
 
 def run_convert(options: argparse.Namespace) -> int:
