@@ -5,12 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.cli import main
-from ordebug_plugin.env import Outcome, RepairEnv
-from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Style, render_state
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.verify.data_report import Share, shares
+from ordebug_plugin.verify.dataset import match_rows, replay_all
 
 pytestmark = pytest.mark.public
 
@@ -32,34 +29,35 @@ def test_recovery_rates(public_data: Path, tmp_path: Path, benchmark: str, agent
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "recovered", "refused", "hits", "unparsable"),
-    [("heuristic", 1541, 1534, 0, 950, 0), ("gpt52chat", 741, 603, 13, 180, 15)],
+    ("name", "rows", "recovered", "refused", "hits", "unparsable", "first_row", "contradictory"),
+    [("heuristic", 1541, 1534, 0, 950, 0, 4442, (0, 0)), ("gpt52chat", 741, 603, 13, 180, 15, 131, (94, 83))],
 )
 def test_demonstrations_replayed(
-    public_data: Path, name: str, rows: int, recovered: int, refused: int, hits: int, unparsable: int
+    public_data: Path,
+    name: str,
+    rows: int,
+    recovered: int,
+    refused: int,
+    hits: int,
+    unparsable: int,
+    first_row: int,
+    contradictory: tuple[int, int],
 ) -> None:
-    data = json.loads((public_data / "sft" / f"{name}.json").read_text())["data"]
-    benchmark = load_benchmark(public_data / "or_debug_bench" / "full_subset")
-    problems = {problem.id: problem for problem in benchmark.problems}
-    answers = [parse_answer(row["output"]) for row in data]
-    errors = [parsed.error for parsed in answers if parsed.error is not None]
+    matched = match_rows(public_data / "sft" / f"{name}.json", public_data / "or_debug_bench" / "full_subset")
+    check = replay_all(matched)
+    errors = [row.answer.error for row in check.demonstrations if row.answer.error is not None]
     assert len(errors) == unparsable
     assert all("UPDATE_BOUNDS needs 3 argument" in error for error in errors)
-    counts = {"rows": 0, "recovered": 0, "refused": 0, "hits": 0}
-    with Judge() as judge:
-        for row in data:
-            problem = problems.get(row["metadata"]["problem_id"])
-            if problem is None:
-                continue
-            env = RepairEnv(judge, problem)
-            observation = env.reset()
-            if row["metadata"]["steps"] == 1:  # the prompt shows the model as loaded: ours is the same to the byte
-                assert render_state(observation, Style(labels=True)) == row["input"]
-            transition = env.step(row["output"])
-            action = transition.step.action
-            counts["rows"] += 1
-            counts["recovered"] += transition.outcome is Outcome.RECOVERED
-            counts["refused"] += transition.step.refused
-            culprits = problem.truth.rows + problem.truth.variables
-            counts["hits"] += action is not None and not transition.step.refused and action.target in culprits
-    assert counts == {"rows": rows, "recovered": recovered, "refused": refused, "hits": hits}
+    figures = shares(check.rows)
+    assert figures["judged"].count == rows
+    assert figures["recovered"] == Share(recovered, rows)
+    assert figures["executed"] == Share(rows - refused, rows)
+    assert figures["hit"] == Share(hits, rows)
+    assert figures["leaks"] == Share(len(check.rows), len(check.rows))
+    assert figures["first_row"] == Share(first_row, len(check.rows) - unparsable)
+    assert (check.contradictions.answers, check.contradictions.actions) == contradictory
+    # The prompt of a first turn shows the model as loaded: ours is the same, to the byte (labels: test_prompt).
+    steps = [row["metadata"]["steps"] for row in check.file.rows]
+    first_turns = [row for row in check.judged if steps[row.number - 1] == 1]
+    assert first_turns
+    assert all(row.true_prompt for row in first_turns)

@@ -110,7 +110,7 @@ class Matched:
     def problems(self) -> tuple[Problem, ...]:
         """The problems that rows are about, each once, in the order of the benchmark."""
         used = {row.problem for row in self.rows}
-        return tuple(problem for problem in self.benchmark.problems if problem in used)
+        return tuple(dict.fromkeys(problem for problem in self.benchmark.problems if problem in used))
 
 
 def match_rows(source: Path, bench: Path) -> Matched:

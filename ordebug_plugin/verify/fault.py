@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ordebug_plugin.actions import Action
-from ordebug_plugin.edits import Edits, Shape, apply_all
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Kind, KindChange, Restoration, sense_of
 from ordebug_plugin.solver import Judge
@@ -32,7 +32,8 @@ def check_culprit(judge: Judge, problem: Problem, shape: Shape, claims: Claims) 
     if missing:
         return wrong(Check.CULPRIT, f"not in the model: {missing}")
     targets = {action.target for action in truth.fix}
-    if claims.exact and targets and not targets & {*truth.rows, *truth.variables}:
+    fits = not isinstance(_apply(shape, truth.fix), str)  # else the fix is wrong, and says nothing of the culprit
+    if claims.exact and fits and targets and not targets & {*truth.rows, *truth.variables}:
         return wrong(Check.CULPRIT, f"the fix touches {listed(targets)}, never the culprit")
     verdict = judge.restored(problem, _without(truth))
     if verdict.status is Status.INFEASIBLE:
@@ -90,11 +91,13 @@ def _not_understood(text: str) -> str:
 
 def _apply(shape: Shape, fix: tuple[Action, ...]) -> Edits | str:
     """The edits of a fix, or which action of it does not fit the model."""
-    for place in range(1, len(fix) + 1):
+    fitting = NO_EDITS
+    for place, action in enumerate(fix, 1):
         edits = apply_all(shape, fix[:place])
         if edits is None:
-            return f"{fix[place - 1]} cannot be executed on this model"
-    return edits or Edits()
+            return f"{action} cannot be executed on this model"
+        fitting = edits
+    return fitting
 
 
 def _objection(judge: Judge, problem: Problem, shape: Shape, restoration: Restoration) -> str:

@@ -13,7 +13,7 @@ from ordebug_plugin.errors import OrdebugError, SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_answer, render_state
 from ordebug_plugin.rollout import play
-from ordebug_plugin.scoring import Scores, score
+from ordebug_plugin.scoring import score
 from ordebug_plugin.shown import Shown
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.parallel import judge_of
@@ -28,7 +28,9 @@ class Replayed:
     Attributes:
         action: The action with its target as the model has it; None where the answer has none.
         refused: Why the action was not carried out; None where it was.
-        scores: The measures of this answer alone, as everywhere (`scoring`).
+        recovered: Whether the model is repaired after it.
+        hit: Whether it touches the culprit (`scoring.Scores`); None where that is not known.
+        op: Optimality preservation (likewise); None where it is undefined.
         advances: Whether the model is less infeasible after it, by the cost of the cheapest repair; None where that
             cost is not known.
         true_prompt: Whether the prompt shows the very state in which the answer was replayed.
@@ -37,7 +39,9 @@ class Replayed:
 
     action: Action | None
     refused: str | None
-    scores: Scores
+    recovered: bool
+    hit: bool | None
+    op: float | None
     advances: bool | None
     true_prompt: bool
     kept: tuple[float, ...]
@@ -81,7 +85,9 @@ def replay(judge: Judge, problem: Problem, shown: Shown, output: str) -> Replaye
     return Replayed(
         action=step.action,
         refused=step.note.removeprefix("refused: ") if step.refused else None,
-        scores=scores,
+        recovered=scores.recovered,
+        hit=None if math.isnan(scores.hit) else scores.hit > 0,
+        op=None if math.isnan(scores.op) else scores.op,
         advances=True if scores.recovered else _advances(env, before, own),
         true_prompt=any(render_state(before, style) == shown.state for style in _STYLES),
         kept=_kept(before, own),

@@ -5,7 +5,6 @@ Each answer is yes, no, or None where the question does not arise, so that a sha
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action
@@ -90,7 +89,7 @@ class Row:
     @property
     def recovered(self) -> bool | None:
         """Whether the answer recovers at once."""
-        return None if self.replayed is None else self.replayed.scores.recovered
+        return None if self.replayed is None else self.replayed.recovered
 
     @property
     def advances(self) -> bool | None:
@@ -100,14 +99,12 @@ class Row:
     @property
     def hit(self) -> bool | None:
         """Whether it touches the culprit, where that is known."""
-        if self.replayed is None or math.isnan(self.replayed.scores.hit):
-            return None
-        return self.replayed.scores.hit > 0
+        return None if self.replayed is None else self.replayed.hit
 
     @property
     def op(self) -> float | None:
         """Optimality preservation; None where it is undefined."""
-        return None if self.replayed is None or math.isnan(self.replayed.scores.op) else self.replayed.scores.op
+        return None if self.replayed is None else self.replayed.op
 
     @property
     def objective_kept(self) -> bool | None:
