@@ -181,6 +181,7 @@ class TestToys:
             ("Change low from >= back to <=", 0.0, Ruling.PROVEN, Ruling.PROVEN),
             ("Change low from >= back to <=", 0.5, Ruling.PROVEN, Ruling.WRONG),
             ("Change low from <= back to >=", 0.0, Ruling.WRONG, Ruling.UNCHECKED),
+            ("Change low from = back to <=", 0.0, Ruling.WRONG, Ruling.UNCHECKED),
             ("Change nope from >= back to <=", 0.0, Ruling.WRONG, Ruling.UNCHECKED),
             ("Change coefficient of x in low from 1.0 back to 5.0", 1.0, Ruling.PROVEN, Ruling.PROVEN),
             ("Change coefficient of x in low from 1.0 back to 2.0", 1.0, Ruling.WRONG, Ruling.UNCHECKED),
@@ -222,9 +223,20 @@ class TestToys:
         assert found is expected
         assert ("x continuous, not INTEGER" in reason) is (objective == 2.5)
 
+    @pytest.mark.parametrize(
+        ("bounds", "expected"), [(["x"], Ruling.PROVEN), (["y"], Ruling.WRONG), ([], Ruling.WRONG)]
+    )
+    def test_an_iis_needs_its_bounds(self, tmp_path: Path, bounds: list[str], expected: Ruling) -> None:
+        text = CONFLICT.replace(" high: x <= 2\n", "").replace("Bounds", "Bounds\n x <= 2")
+        check = check_benchmark(toy(tmp_path / "b", text, iis_constraints=["low"], iis_bounds=bounds))
+        assert ruling(check, Check.IIS)[0] is expected
+
     def test_facts(self, tmp_path: Path, judge: Judge) -> None:
         one = find_facts(judge, write_problem(tmp_path / "one.lp", CONFLICT))
         assert (one.single_drops, one.disjoint, one.cheapest) == (("low", "high"), 1, pytest.approx(3.0))
+        shared = CONFLICT.replace(" side:", " low2: x >= 6\n side:")  # two conflicts, but both need `high`
+        shared_facts = find_facts(judge, write_problem(tmp_path / "shared.lp", shared))
+        assert (shared_facts.single_drops, shared_facts.disjoint) == (("high",), 1)
         second = CONFLICT.replace(" side:", " low2: y >= 5\n high2: y <= 4\n side:")
         two = find_facts(judge, write_problem(tmp_path / "two.lp", second))
         assert (two.single_drops, two.disjoint, two.cheapest) == ((), 2, pytest.approx(4.0))

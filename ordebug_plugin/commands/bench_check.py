@@ -12,7 +12,8 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
-    add_solver_options,
+    add_work_limit_option,
+    add_workers_option,
     positive,
     progress,
 )
@@ -35,7 +36,8 @@ def add_parser(group: Subparsers) -> None:
     parser.add_argument("bench", type=Path, metavar="DIR", help="benchmark folder, or a single model file")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every label and fact of every problem")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
-    add_solver_options(parser)
+    add_work_limit_option(parser)
+    add_workers_option(parser)
     parser.set_defaults(run=run_check)
 
 

@@ -89,8 +89,8 @@ def add_algebra_option(parser: argparse._ActionsContainer) -> None:
     parser.add_argument("--algebra", action="store_true", help="write out the rows and bounds of the IIS in prompts")
 
 
-def add_solver_options(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--work-limit`` and ``--workers``; the result depends on neither, as long as no limit is hit."""
+def add_work_limit_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--work-limit``."""
     parser.add_argument(
         "--work-limit",
         type=nonnegative,
@@ -98,6 +98,10 @@ def add_solver_options(parser: argparse._ActionsContainer) -> None:
         metavar="W",
         help="Gurobi work units for one solve (default 60)",
     )
+
+
+def add_workers_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--workers``; None leaves it to `reward_pool.default_workers`."""
     parser.add_argument(
         "--workers",
         type=whole,

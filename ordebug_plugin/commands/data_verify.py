@@ -6,7 +6,16 @@ import argparse
 import json
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, add_solver_options, progress
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    LOG,
+    RESULTS,
+    Subparsers,
+    add_work_limit_option,
+    add_workers_option,
+    progress,
+)
 from ordebug_plugin.data.alpaca import ROWS_KEY
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
@@ -30,7 +39,8 @@ def add_parser(group: Subparsers) -> None:
     parser.add_argument(
         "--keep", type=Path, metavar="OUT.json", help="write the rows that are well-formed and recover, unchanged"
     )
-    add_solver_options(parser)
+    add_work_limit_option(parser)
+    add_workers_option(parser)
     parser.set_defaults(run=run_verify)
 
 

@@ -16,6 +16,7 @@ from ordebug_plugin.commands.common import (
     Subparsers,
     add_algebra_option,
     add_system_option,
+    add_work_limit_option,
     nonnegative,
     positive,
     print_json,
@@ -32,7 +33,6 @@ from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, Unusable
 from ordebug_plugin.evaluate.table import run_table
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -66,13 +66,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_algebra_option(more)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
-    parser.add_argument(
-        "--work-limit",
-        type=nonnegative,
-        default=DEFAULT_WORK_LIMIT,
-        metavar="W",
-        help="Gurobi work units for one solve (default 60)",
-    )
+    add_work_limit_option(parser)
     parser.set_defaults(run=run)
 
 
