@@ -106,6 +106,10 @@ class TestRows:
         assert (silent.parsable, silent.executed, silent.recovered, silent.proven) == (False, False, False, False)
         assert only(bench, row(answer("DROP_CONSTRAINT(side)"))).objective_kept is None
 
+    def test_a_repair_without_reasoning_is_not_proven(self, bench: Path) -> None:
+        bare = only(bench, row("Action: UPDATE_RHS(low, 1.0)"))
+        assert (bare.recovered, bare.well_formed, bare.proven) == (True, False, False)
+
     def test_a_prompt_that_shows_another_state(self, bench: Path) -> None:
         assert only(bench, row(state=STATE.replace("Variables: 2", "Variables: 3"))).true_prompt is False
 
