@@ -294,28 +294,3 @@ class TestCommand:
     def test_bad_input(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main(["bench", "check", str(tmp_path / "nowhere")]) == 2
         assert "nowhere not found" in capsys.readouterr().err
-
-
-@pytest.mark.public
-@pytest.mark.parametrize(
-    ("name", "n", "objective", "problem_type", "target_type", "size"),
-    [("v1", 901, 40, 184, 250, 183), ("test_v2", 88, 3, 21, 25, 18), ("full_subset", 1541, 54, 205, 301, 199)],
-)
-def test_public_labels(
-    public_data: Path, name: str, n: int, objective: int, problem_type: int, target_type: int, size: int
-) -> None:
-    check = check_benchmark(public_data / "or_debug_bench" / name)
-    assert len(check.proofs) == n
-    counts = {label: sum(finding.check is label for _, finding in check.wrong) for label in Check}
-    expected = {
-        Check.OBJECTIVE: objective,
-        Check.PROBLEM_TYPE: problem_type,
-        Check.TARGET_TYPE: target_type,
-        Check.SIZE: size,
-    }
-    assert {label: count for label, count in counts.items() if count} == expected
-    assert check.count(Ruling.PROVEN) == n - objective
-    # The published generator calls integer what was continuous.
-    reasons = [finding.reason for _, finding in check.wrong if finding.check is Check.OBJECTIVE]
-    assert all(reason.endswith("continuous, not INTEGER") for reason in reasons)
-    assert all(proof.facts is not None and proof.facts.single_drops for proof in check.proofs)
