@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ordebug_plugin.commands import data_verify
+from ordebug_plugin.commands import data_contamination, data_verify
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -85,6 +85,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_grpo)
     data_verify.add_parser(group)
+    data_contamination.add_parser(group)
 
 
 def run_convert(options: argparse.Namespace) -> int:
