@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordebug_plugin.actions import parse_action
-from ordebug_plugin.edits import NO_EDITS, apply_action, resolve
+from ordebug_plugin.edits import FREE, NO_EDITS, Edits, Interval, apply_action, resolve
 from ordebug_plugin.errors import ActionError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
@@ -92,6 +92,13 @@ def test_what_is_discrete_in_other_ways_is_not_relaxed(judge: Judge, tmp_path: P
         assert (verdict.status is Status.OPTIMAL) == (model.Status == gp.GRB.OPTIMAL)
         if verdict.objective is not None:
             assert verdict.objective == pytest.approx(model.ObjVal)
+
+
+def test_a_binary_stays_within_0_and_1_whatever_edits_say(judge: Judge, tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "binary.lp", "Minimize\n x\nSubject To\n need: x >= 3\nBinary\n x\nEnd\n")
+    wider = Edits(variables=(("x", Interval(0.0, 10.0)),))  # no action does this, a caller may
+    assert judge.solve(problem, wider).status is Status.INFEASIBLE
+    assert judge.solve(problem, Edits(rows=(("need", FREE),), variables=wider.variables)).status is Status.OPTIMAL
 
 
 @settings(max_examples=100)

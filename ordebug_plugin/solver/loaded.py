@@ -147,8 +147,10 @@ class Loaded:
             self.rows[name].set(self.model, edits.row(self.shape, name))
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(self.shape, name)
-            self.variables[name].LB = max(bounds.lower, -GRB.INFINITY)
-            self.variables[name].UB = min(bounds.upper, GRB.INFINITY)
+            # Gurobi keeps a binary within 0 and 1 by itself, but not while it is searched as continuous.
+            least, most = (0.0, 1.0) if name in self.shape.binaries else (-GRB.INFINITY, GRB.INFINITY)
+            self.variables[name].LB = max(bounds.lower, least)
+            self.variables[name].UB = min(bounds.upper, most)
         self.edits = edits  # Gurobi sees the changes when it is asked the next time; a copy must update first
 
     def terms(self, row: str) -> Terms:
