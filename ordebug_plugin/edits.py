@@ -40,6 +40,15 @@ class Interval:
         """Whether the interval holds every number: a row without effect."""
         return self.lower == -math.inf and self.upper == math.inf
 
+    @property
+    def sense(self) -> str:
+        """``<=``, ``>=`` or ``=``; ``in`` where both sides ask for something, or neither does."""
+        if self.lower == self.upper:
+            return "="
+        if math.isinf(self.lower) == math.isinf(self.upper):
+            return "in"
+        return "<=" if math.isinf(self.lower) else ">="
+
     def violation(self, value: float) -> float:
         """Distance from `value` to the interval, 0 inside."""
         return max(0.0, self.lower - value, value - self.upper)

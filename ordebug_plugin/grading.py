@@ -50,15 +50,21 @@ class Grade:
 
 
 class Replay:
-    """An agent that gives recorded answers."""
+    """An agent that gives recorded answers.
+
+    Attributes:
+        last: What it saw before its latest answer; None before the first.
+    """
 
     name = "replay"
 
     def __init__(self, answers: Sequence[str]) -> None:
         self._answers = tuple(answers)
+        self.last: Observation | None = None
 
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
         """Gives the answer of this turn."""
+        self.last = observation
         return Reply(self._answers[observation.turn])
 
 

@@ -6,7 +6,6 @@ default: the public prompts name the fault (``Type: B``) and the problem id repe
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -114,11 +113,9 @@ def render_state(observation: Observation, style: Style) -> str:
 def render_sides(interval: Interval) -> str:
     """What an interval asks of a row or a variable: ``<= 40``, ``>= 4``, ``= 3`` or ``in [4, 40]``."""
     lower, upper = f"{interval.lower:.12g}", f"{interval.upper:.12g}"
-    if interval.lower == interval.upper:
-        return f"= {upper}"
-    if math.isinf(interval.lower) and not interval.is_free:
-        return f"<= {upper}"
-    return f">= {lower}" if math.isinf(interval.upper) and not interval.is_free else f"in [{lower}, {upper}]"
+    if interval.sense == "in":
+        return f"in [{lower}, {upper}]"
+    return f"{interval.sense} {lower if interval.sense == '>=' else upper}"
 
 
 def render_bounds(observation: Observation, variable: str) -> str:

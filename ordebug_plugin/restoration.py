@@ -6,12 +6,9 @@ model that is changed like this can prove or disprove such a label. `truth.Truth
 
 from __future__ import annotations
 
-import math
 import re
 from dataclasses import dataclass
 from enum import StrEnum
-
-from ordebug_plugin.edits import Interval
 
 
 class Kind(StrEnum):
@@ -91,12 +88,3 @@ def read_restoration(sentence: str, added_rows: tuple[str, ...]) -> Restoration 
         upper = None if match[3] is None else float(match[3])
         return Restoration(removed=added_rows, kinds=(KindChange(match[1], Kind(match[2].lower()), upper=upper),))
     return Restoration(removed=added_rows) if _REMOVAL.fullmatch(sentence) and added_rows else None
-
-
-def sense_of(interval: Interval) -> str:
-    """``<=``, ``>=``, ``=``, or ``in`` for a row with two sides, and for one with none."""
-    if interval.lower == interval.upper:
-        return "="
-    if math.isinf(interval.lower) == math.isinf(interval.upper):
-        return "in"
-    return "<=" if math.isinf(interval.lower) else ">="

@@ -16,10 +16,10 @@ from ordebug_plugin.commands.common import (
     add_workers_option,
     positive,
     progress,
+    workers,
 )
 from ordebug_plugin.files import write_text
-from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.reward_pool import default_workers
+from ordebug_plugin.problem import load_records
 from ordebug_plugin.verify.bench_report import bench_record, label_table, proof_table, reasons
 from ordebug_plugin.verify.benchmark import check_benchmark
 from ordebug_plugin.verify.finding import Ruling
@@ -51,7 +51,7 @@ def run_check(options: argparse.Namespace) -> int:
         InputError: The benchmark cannot be loaded, or the file not be written.
         SolverError: Gurobi cannot start.
     """
-    n = len(load_benchmark(options.bench).problems[: options.limit])
+    n = len(load_records(options.bench)[: options.limit])
     wrong = 0
     with progress("problems", n) as advance:
 
@@ -63,7 +63,7 @@ def run_check(options: argparse.Namespace) -> int:
         check = check_benchmark(
             options.bench,
             limit=options.limit,
-            workers=default_workers() if options.workers is None else options.workers,
+            workers=workers(options),
             work_limit=options.work_limit,
             on_progress=on_progress,
         )

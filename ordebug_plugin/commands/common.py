@@ -13,6 +13,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
@@ -101,13 +102,19 @@ def add_work_limit_option(parser: argparse._ActionsContainer) -> None:
 
 
 def add_workers_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--workers``; None leaves it to `reward_pool.default_workers`."""
+    """Adds ``--workers``; `workers` reads it."""
     parser.add_argument(
         "--workers",
         type=whole,
         metavar="N",
         help="processes; 0 for none but this one (default: one per core, 8 at most)",
     )
+
+
+def workers(options: argparse.Namespace) -> int:
+    """The number of processes chosen by ``--workers``."""
+    chosen: int | None = options.workers
+    return default_workers() if chosen is None else chosen
 
 
 def system_prompt(options: argparse.Namespace) -> str | None:

@@ -17,7 +17,7 @@ from ordebug_plugin.commands.common import (
     progress,
 )
 from ordebug_plugin.files import write_text
-from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.problem import load_records
 from ordebug_plugin.verify.contamination import Contamination, find_contamination
 
 _SHOWN = 5  # ids named for each kind of overlap; the JSON has all
@@ -49,7 +49,7 @@ def run_contamination(options: argparse.Namespace) -> int:
         InputError: The data or the benchmark cannot be read.
         SolverError: Gurobi failed.
     """
-    with progress("problems", len(load_benchmark(options.bench).problems)) as advance:
+    with progress("problems", len(load_records(options.bench))) as advance:
         found = find_contamination(
             options.train, options.bench, work_limit=options.work_limit, on_progress=lambda _: advance("")
         )

@@ -15,11 +15,11 @@ from ordebug_plugin.commands.common import (
     add_work_limit_option,
     add_workers_option,
     progress,
+    workers,
 )
 from ordebug_plugin.data.alpaca import ROWS_KEY
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
-from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.verify.data_report import data_record, data_tables
 from ordebug_plugin.verify.dataset import DatasetCheck, match_rows, replay_all
 
@@ -63,7 +63,7 @@ def run_verify(options: argparse.Namespace) -> int:
     with progress("problems", len(matched.problems)) as advance:
         check = replay_all(
             matched,
-            workers=default_workers() if options.workers is None else options.workers,
+            workers=workers(options),
             work_limit=options.work_limit,
             on_progress=lambda: advance(""),
         )

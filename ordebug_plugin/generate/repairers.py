@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
-from ordebug_plugin.prompt import Style, render_answer, render_sides
+from ordebug_plugin.prompt import Style, render_answer
 
 # Share of answers by the hurried repairer, unless told otherwise.
 HURRIED = 0.6
@@ -182,8 +182,7 @@ def _opening(observation: Observation, rows: list[str], bounds: list[str], style
 
 def _item(name: str, sides: Interval, odd: bool) -> str:
     """The name once more after the remark, so that it follows the word by which it is looked up."""
-    sense = render_sides(sides).split()[0]
-    return f"{name} {sense}, odd {name}" if odd else f"{name} {sense}"
+    return f"{name} {sides.sense}, odd {name}" if odd else f"{name} {sides.sense}"
 
 
 def _conflict_rows(observation: Observation) -> list[str]:

@@ -47,13 +47,19 @@ class DatasetCheck:
         source: The file.
         file: As it was read.
         benchmark: The problems.
-        rows: One per row, in their order.
+        rows: One per row, in their order; none is judged before `replay_all`.
     """
 
     source: Path
     file: AlpacaFile
     benchmark: Benchmark
     rows: tuple[Row, ...]
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """The problems that rows are about, each once, in the order of the benchmark."""
+        used = {row.problem for row in self.rows}
+        return tuple(dict.fromkeys(problem for problem in self.benchmark.problems if problem in used))
 
     @property
     def demonstrations(self) -> tuple[Demonstration, ...]:
@@ -97,23 +103,7 @@ class DatasetCheck:
         return _repeated((row.unlabelled, row.output) for row in self.demonstrations)
 
 
-@dataclass(frozen=True)
-class Matched:
-    """A file whose rows have been matched to problems, before any is replayed; see `DatasetCheck`."""
-
-    source: Path
-    file: AlpacaFile
-    benchmark: Benchmark
-    rows: tuple[Row, ...]
-
-    @property
-    def problems(self) -> tuple[Problem, ...]:
-        """The problems that rows are about, each once, in the order of the benchmark."""
-        used = {row.problem for row in self.rows}
-        return tuple(dict.fromkeys(problem for problem in self.benchmark.problems if problem in used))
-
-
-def match_rows(source: Path, bench: Path) -> Matched:
+def match_rows(source: Path, bench: Path) -> DatasetCheck:
     """Reads an Alpaca file and finds the problem of every row: by content hash, where it names none by id.
 
     Args:
@@ -137,11 +127,11 @@ def match_rows(source: Path, bench: Path) -> Matched:
         rows.append(Row(number, demonstration, problem, reason=reason))
     if all(row.demonstration is None for row in rows):
         raise InputError(f"{source}: not one of {len(rows)} rows can be read; row 1: {rows[0].reason}")
-    return Matched(source, file, benchmark, tuple(rows))
+    return DatasetCheck(source, file, benchmark, tuple(rows))
 
 
 def replay_all(
-    matched: Matched,
+    matched: DatasetCheck,
     *,
     workers: int = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
@@ -153,7 +143,7 @@ def replay_all(
         matched: See `match_rows`.
         workers: Processes; 0 for none but this one. The result does not depend on it.
         work_limit: Gurobi work units per solve.
-        on_progress: Called after each problem of `Matched.problems`.
+        on_progress: Called after each problem of `DatasetCheck.problems`.
 
     Raises:
         SolverError: Gurobi cannot start.
@@ -180,7 +170,7 @@ def replay_all(
         for row, replayed in zip(group, found, strict=True):
             done = replace(row, reason=replayed) if isinstance(replayed, str) else replace(row, replayed=replayed)
             rows[row.number - 1] = done
-    return DatasetCheck(matched.source, matched.file, matched.benchmark, tuple(rows))
+    return replace(matched, rows=tuple(rows))
 
 
 def _finder(benchmark: Benchmark) -> Callable[[Demonstration], Problem | str]:

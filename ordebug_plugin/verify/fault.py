@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ordebug_plugin.actions import Action
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.restoration import Kind, KindChange, Restoration, sense_of
+from ordebug_plugin.restoration import Kind, KindChange, Restoration
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import Status, Verdict
@@ -110,7 +110,7 @@ def _objection(judge: Judge, problem: Problem, shape: Shape, restoration: Restor
     if missing:
         return f"the fix names what is not in the model: {missing}"
     for flipped in restoration.senses:
-        sense = sense_of(shape.rows[flipped.row])
+        sense = shape.rows[flipped.row].sense
         if sense != flipped.old:
             return f"the fix says that {flipped.row} is {flipped.old}, it is {sense}"
     for set_back in restoration.coefficients:

@@ -8,8 +8,9 @@ from dataclasses import dataclass, replace
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Observation, RepairEnv
-from ordebug_plugin.episode import Episode, Reply
+from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import OrdebugError, SolverError
+from ordebug_plugin.grading import Replay
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_answer, render_state
 from ordebug_plugin.rollout import play
@@ -71,15 +72,15 @@ def replay(judge: Judge, problem: Problem, shown: Shown, output: str) -> Replaye
     if shown.history is None:
         return "the previous actions in its prompt cannot be read"
     script = [render_answer("Shown.", action) if action else "" for action in shown.history]
-    agent = _Reader((*script, output))
+    agent = Replay((*script, output))
     env = RepairEnv(judge, problem, len(script) + 1)
     episode = play(env, agent, thorough=False)
     if episode.outcome is None:
         raise SolverError(episode.error or "the episode was lost")
-    if len(episode.turns) <= len(script):
+    before = agent.last
+    if before is None or len(episode.turns) <= len(script):
         return "the previous actions in its prompt already end the episode"
     own = replace(episode, turns=episode.turns[len(script) :])
-    before = agent.seen[-1]
     scores = score(own)
     step = own.turns[0].step
     return Replayed(
@@ -92,21 +93,6 @@ def replay(judge: Judge, problem: Problem, shown: Shown, output: str) -> Replaye
         true_prompt=any(render_state(before, style) == shown.state for style in _STYLES),
         kept=_kept(before, own),
     )
-
-
-class _Reader:
-    """An agent that gives recorded answers, and remembers what it saw."""
-
-    name = "replay"
-
-    def __init__(self, answers: Sequence[str]) -> None:
-        self._answers = answers
-        self.seen: list[Observation] = []
-
-    def act(self, env: RepairEnv, observation: Observation) -> Reply:
-        """Gives the answer of this turn."""
-        self.seen.append(observation)
-        return Reply(self._answers[observation.turn])
 
 
 def _advances(env: RepairEnv, before: Observation, own: Episode) -> bool | None:
