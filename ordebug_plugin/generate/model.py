@@ -18,23 +18,46 @@ class Sense(StrEnum):
 
 @dataclass(frozen=True)
 class Column:
-    """A variable, its bounds and its cost; `upper` may be infinite."""
+    """A variable, its bounds and its cost.
+
+    Attributes:
+        name: Unique among rows and columns alike.
+        cost: Its coefficient in the objective.
+        lower: Lower bound; may be -inf.
+        upper: Upper bound; may be inf.
+        integer: Whether it must be whole.
+        role: What kind of decision it is, e.g. ``ship``; variables of a role can be mistaken for each other.
+        index: Which one of its role it is: words for things (a city), numbers for periods.
+    """
 
     name: str
     cost: float
     lower: float = 0.0
     upper: float = math.inf
     integer: bool = False
+    role: str = ""
+    index: tuple[str | int, ...] = ()
 
 
 @dataclass(frozen=True)
 class Row:
-    """A row ``Σ coefficient·variable  sense  rhs``."""
+    """A row ``Σ coefficient·variable  sense  rhs``.
+
+    Attributes:
+        name: Unique among rows and columns alike.
+        sense: At most, at least, or equal.
+        terms: (variable, coefficient), no variable twice, no zero.
+        rhs: The right-hand side.
+        role: What kind of rule it is, e.g. ``demand``.
+        big_m: The variable of `terms` whose coefficient is a big-M, where there is one.
+    """
 
     name: str
     sense: Sense
     terms: tuple[tuple[str, float], ...]
     rhs: float
+    role: str = ""
+    big_m: str | None = None
 
 
 @dataclass(frozen=True)
