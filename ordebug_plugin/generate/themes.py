@@ -27,8 +27,9 @@ class Theme:
     people: tuple[str, ...]
 
 
-def _theme(name: str, firm: str, places: str, goods: str, machines: str, people: str) -> Theme:
-    return Theme(name, firm, *(tuple(words.split()) for words in (places, goods, machines, people)))
+def _theme(name: str, firm: str, *words: str) -> Theme:
+    places, goods, machines, people = (tuple(group.split()) for group in words)
+    return Theme(name, firm, places, goods, machines, people)
 
 
 _THEMES = (
