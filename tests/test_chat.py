@@ -305,7 +305,13 @@ def test_ctrl_c_ends_the_run_and_keeps_what_was_finished(tmp_path: Path) -> None
 
     with server(respond) as (url, _):
         command = [sys.executable, "-m", "ordebug_plugin.cli", "eval", str(tmp_path), "--base-url", url, "--model", "m"]
-        process = subprocess.Popen([*command, "--out", str(out)], stderr=subprocess.PIPE, text=True)
+        process = subprocess.Popen(
+            [*command, "--out", str(out)],
+            stderr=subprocess.PIPE,
+            text=True,
+            # Where the tests run in the background of a script, the shell has children ignore SIGINT.
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
+        )
         try:
             assert enough.wait(60)
             process.send_signal(signal.SIGINT)
