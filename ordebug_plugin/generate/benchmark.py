@@ -1,35 +1,24 @@
-"""Makes a benchmark in the public layout, every problem proven by the judge.
-
-A problem is accepted only when the solver says that the original has an optimum, that the broken model is
-infeasible, and that the recorded fix restores the original objective; else it is drawn again. Names are neutral and
-random, rows and columns shuffled, so that nothing but the mathematics tells where the fault is.
-"""
+"""Makes a benchmark in the public layout, every problem proven by the judge (`proof`)."""
 
 from __future__ import annotations
 
-import hashlib
-import itertools
 import json
-import random
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ordebug_plugin.edits import NO_EDITS, apply_action
-from ordebug_plugin.errors import InputError, ProblemError
+from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import make_folder, write_text
-from ordebug_plugin.generate.model import LinearModel
-from ordebug_plugin.generate.production import FAULTS, Fault, draw_plan
-from ordebug_plugin.problem import INDEX_NAME, load_problem
+from ordebug_plugin.generate.drawing import Made, Wanted, draw_proven
+from ordebug_plugin.problem import INDEX_NAME
 from ordebug_plugin.solver import Judge
-from ordebug_plugin.verdict import IIS, Status
+from ordebug_plugin.verdict import Status
+from ordebug_plugin.verify.parallel import call_each
+from ordebug_plugin.workers import Lost
 
-# Share of problems with two faults; most of them take two actions.
-TWO_FAULTS = 0.2
-# Numbers in names are unique within a problem, over rows and variables: a copied number is never ambiguous.
-NAME_NUMBERS = range(10, 100)
+# The labels by which a benchmark is counted in its report.
+_COUNTED = ("family", "error_type", "size", "difficulty", "theme")
 
 
 @dataclass(frozen=True)
@@ -40,80 +29,94 @@ class BenchmarkReport:
         path: The benchmark folder.
         n: Number of problems.
         redrawn: Draws thrown away, because the solver did not confirm them or they were in `exclude`.
-        by_type: Problems per fault type.
+        counts: For each label (``family``, ``error_type``, …) how many problems have each of its values.
     """
 
     path: Path
     n: int
     redrawn: int
-    by_type: Mapping[str, int]
+    counts: Mapping[str, Mapping[str, int]]
 
 
 @dataclass(frozen=True)
-class _Draft:
-    """A problem before the solver saw it, under its final names."""
+class _Drawn:
+    """A problem as it is written: the files, and the record without its id."""
 
-    error_type: str
-    original: LinearModel
-    faults: tuple[Fault, ...]
+    mps: str
+    specification: str
+    record: dict[str, object]
     structure_hash: str
-
-    @property
-    def broken(self) -> LinearModel:
-        """The model with all faults in it."""
-        return self.faults[-1].model
+    draws: int
+    seed: str
 
 
-@dataclass(frozen=True)
-class _Proof:
-    """What the solver found: the objective before the fault, and the conflict after it."""
-
-    objective: float
-    iis: IIS
-
-
-def make_benchmark(
+def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     out: Path,
     *,
     n: int,
     seed: int,
+    wanted: Wanted,
     exclude: Set[str] = frozenset(),
+    workers: int = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> BenchmarkReport:
-    """Writes ``out/dataset.json`` and ``out/models/*.mps``; the same seed gives the same bytes.
+    """Writes ``out/dataset.json``, ``out/models/*.mps`` and ``out/specs/*.txt``; the same seed gives the same bytes.
 
     Args:
         out: A folder that does not exist yet, or is empty.
         n: Number of problems.
-        seed: Problem i depends on (seed, i) alone, as long as `exclude` rejects nothing.
+        seed: Problem i depends on (seed, i) alone, as long as no problem is drawn twice or in `exclude`.
+        wanted: What kinds of problems.
         exclude: Structure hashes (`structure_hashes`) that must not appear, e.g. those of the training problems.
+        workers: Processes; 0 for none but this one. The result does not depend on it.
         on_progress: Called with the number of problems done, after each.
 
     Raises:
         InputError: `n` is below 1, or `out` holds files.
-        SolverError: Gurobi failed.
+        SolverError: Gurobi failed, or a worker was lost.
     """
     if n < 1:
         raise InputError(f"the number of problems must be at least 1, not {n}")
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise InputError(f"{out} is not empty: name a new folder, or delete it first")
     make_folder(out / "models")
+    make_folder(out / "specs")
+    Judge().close()  # a licence that does not work is found out here, once
     taken = set(exclude)
-    records = []
+    records: list[dict[str, object]] = []
     redrawn = 0
-    with Judge() as judge, tempfile.TemporaryDirectory() as scratch:
-        for index in range(n):
-            draft, proof, attempts = _draw_proven(judge, f"{seed}/{index}", taken, Path(scratch))
-            redrawn += attempts - 1
-            taken.add(draft.structure_hash)
-            record = _record(f"p{index:05d}", draft, proof)
-            write_text(out / str(record["model_file"]), draft.broken.to_mps())
-            records.append(record)
-            if on_progress is not None:
-                on_progress(index + 1)
+
+    def keep(drawn: _Drawn | Lost) -> None:
+        nonlocal redrawn
+        if isinstance(drawn, Lost):
+            raise SolverError(f"problem {len(records)} could not be drawn: {drawn.reason}")
+        passed = 0
+        while drawn.structure_hash in taken:
+            passed += 1
+            redrawn += drawn.draws
+            drawn = draw(drawn.seed, wanted, passed)
+        taken.add(drawn.structure_hash)
+        redrawn += drawn.draws - 1
+        name = f"p{len(records):05d}"
+        files = {"model_file": f"models/{name}.mps", "specification_file": f"specs/{name}.txt"}
+        write_text(out / files["model_file"], drawn.mps)
+        write_text(out / files["specification_file"], drawn.specification)
+        records.append({"problem_id": name, **files, **drawn.record})
+        if on_progress is not None:
+            on_progress(len(records))
+
+    call_each(draw, [(f"{seed}/{index}", wanted, 0) for index in range(n)], workers=workers, on_done=keep)
     dataset = {"dataset_name": out.name, "seed": seed, "num_problems": n, "problems": records}
     write_text(out / INDEX_NAME, json.dumps(dataset, indent=1) + "\n")
-    return BenchmarkReport(out, n, redrawn, Counter(str(record["error_type"]) for record in records))
+    counts = {label: dict(Counter(str(record[label]) for record in records).most_common()) for label in _COUNTED}
+    return BenchmarkReport(out, n, redrawn, counts)
+
+
+def draw(seed: str, wanted: Wanted, first: int) -> _Drawn:
+    """What a worker does."""
+    made = draw_proven(seed, wanted, first)
+    texts = made.instance.broken.to_mps(), str(made.instance.specification)
+    return _Drawn(*texts, _record(made), made.structure_hash, made.draws, seed)
 
 
 def structure_hashes(path: Path) -> frozenset[str]:
@@ -135,99 +138,28 @@ def structure_hashes(path: Path) -> frozenset[str]:
         ) from error
 
 
-def _draw_proven(judge: Judge, seed: str, taken: Set[str], scratch: Path) -> tuple[_Draft, _Proof, int]:
-    """Draws until the solver confirms a problem that is not taken; returns it with the number of draws."""
-    for attempt in itertools.count():  # about five draws in six are confirmed
-        draft = _draw(random.Random(f"{seed}/{attempt}"))
-        proof = None if draft.structure_hash in taken else _prove(judge, draft, scratch)
-        if proof is not None:
-            return draft, proof, attempt + 1
-    raise AssertionError("unreachable: count() does not end")
-
-
-def _draw(rng: random.Random) -> _Draft:
-    original = draw_plan(rng)
-    kinds = rng.sample(sorted(FAULTS), 2 if rng.random() < TWO_FAULTS else 1)
-    faults: list[Fault] = []
-    for kind in kinds:
-        faults.append(FAULTS[kind](rng, faults[-1].model if faults else original))
-    broken = faults[-1].model
-    numbers = iter(rng.sample(NAME_NUMBERS, len(broken.rows) + len(broken.columns)))
-    names = {row.name: f"r{next(numbers)}" for row in broken.rows}
-    names |= {column.name: f"v{next(numbers)}" for column in broken.columns}
-    order = {name: place for place, name in enumerate(rng.sample(sorted(names), len(names)))}
-    return _Draft(
-        error_type="double" if len(kinds) > 1 else kinds[0],
-        original=_neutral(original, names, order),
-        faults=tuple(
-            Fault(
-                model=_neutral(fault.model, names, order),
-                rows=tuple(names[row] for row in fault.rows),
-                variables=tuple(names[variable] for variable in fault.variables),
-                added_rows=tuple(names[row] for row in fault.added_rows),
-                fix=replace(fault.fix, target=names[fault.fix.target or ""]),
-            )
-            for fault in faults
-        ),
-        structure_hash=hashlib.sha256(broken.to_mps().encode()).hexdigest(),
-    )
-
-
-def _neutral(model: LinearModel, names: Mapping[str, str], order: Mapping[str, int]) -> LinearModel:
-    rows = tuple(sorted(model.rows, key=lambda row: order[row.name]))
-    columns = tuple(sorted(model.columns, key=lambda column: order[column.name]))
-    return LinearModel(rows, columns).renamed(names)
-
-
-def _prove(judge: Judge, draft: _Draft, scratch: Path) -> _Proof | None:
-    """Asks the solver for every claim the record will make; None where one does not hold."""
-    original_path, broken_path = scratch / "original.mps", scratch / "broken.mps"
-    original_path.write_text(draft.original.to_mps(), encoding="utf-8")
-    broken_path.write_text(draft.broken.to_mps(), encoding="utf-8")
-    original = judge.solve(load_problem(original_path))
-    problem = load_problem(broken_path)
-    if original.status is not Status.OPTIMAL or original.objective is None:
-        return None
-    if judge.solve(problem).status is not Status.INFEASIBLE:
-        return None  # two faults can cancel out
-    shape = judge.shape(problem)
-    edits = NO_EDITS
-    for fault in draft.faults:
-        edits = apply_action(shape, edits, fault.fix)
-        others = NO_EDITS
-        for other in draft.faults:
-            others = others if other is fault else apply_action(shape, others, other.fix)
-        # Each fault counts: with every other one undone the model must still be infeasible.
-        if judge.solve(problem, others).status is not Status.INFEASIBLE:
-            return None
-    repaired = judge.solve(problem, edits)
-    tolerance = 1e-6 * max(1.0, abs(original.objective))
-    if repaired.objective is None or abs(repaired.objective - original.objective) > tolerance:
-        return None
-    iis = judge.iis(problem)
-    return None if iis is None else _Proof(original.objective, iis)
-
-
-def _record(problem_id: str, draft: _Draft, proof: _Proof) -> dict[str, object]:
-    def names(field: Callable[[Fault], tuple[str, ...]]) -> list[str]:
-        return [name for fault in draft.faults for name in field(fault)]
-
-    difficulty = "easy" if len(proof.iis.rows) <= 2 else "medium"
-    if len(draft.faults) > 1:
-        difficulty = "hard"
+def _record(made: Made) -> dict[str, object]:
+    broken, undo, proof = made.instance.broken, made.instance.undo, made.proof
+    discrete = any(column.integer for column in broken.columns)
     return {
-        "problem_id": problem_id,
-        "model_file": f"models/{problem_id}.mps",
-        "error_type": draft.error_type,
-        "difficulty": difficulty,
-        "culprit": {"rows": names(lambda fault: fault.rows), "variables": names(lambda fault: fault.variables)},
-        "added_rows": names(lambda fault: fault.added_rows),
-        "fix": [str(fault.fix) for fault in draft.faults],
-        "original_objective": proof.objective,
+        "action_set": "extended",
+        "family": made.family,
+        "theme": made.theme,
+        "size": str(made.size),
+        "error_type": made.fault,
+        "difficulty": str(made.difficulty),
+        "problem_type": "mip" if discrete else "lp",
+        "n_variables": len(broken.columns),
+        "n_constraints": len(broken.rows),
         "initial_status": str(Status.INFEASIBLE),
-        "n_variables": len(draft.broken.columns),
-        "n_constraints": len(draft.broken.rows),
+        "culprit": {"rows": list(undo.rows), "variables": list(undo.variables)},
+        "added_rows": list(undo.added_rows),
+        "fix": [str(action) for action in undo.fix],
+        "original_objective": proof.objective,
         "iis_constraints": list(proof.iis.rows),
         "iis_bounds": list(proof.iis.bounds),
-        "structure_hash": draft.structure_hash,
+        "facts": asdict(proof.facts),
+        "cheapest_repair_hits": proof.cheapest_hits,
+        "structure_hash": made.structure_hash,
+        "original_hash": made.original_hash,
     }

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 
+from ordebug_plugin.generate.faults import FAULTS, Fault
 from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.themes import Theme
 
@@ -44,12 +45,17 @@ class Family:
         summary: One line for ``--help`` and the documentation.
         draw: Draws a feasible model of a size, with an optimum, in the words of a theme.
         sizes: The sizes that it has.
+        faults: The kinds of faults that are put into it.
+        plain: Whether its faults show in a row alone, by its numbers, so that no specification is needed: models for
+            tiny language models. Such problems are not held to what the others are (`proof`).
     """
 
     name: str
     summary: str
     draw: Callable[[random.Random, Size, Theme], Draft]
     sizes: tuple[Size, ...] = (Size.SMALL, Size.MEDIUM)
+    faults: tuple[Fault, ...] = tuple(FAULTS.values())
+    plain: bool = False
 
 
 def number(value: float) -> str:

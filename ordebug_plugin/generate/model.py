@@ -67,6 +67,11 @@ class LinearModel:
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
 
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The names of the rows, then those of the columns."""
+        return (*(row.name for row in self.rows), *(column.name for column in self.columns))
+
     def with_row(self, row: Row) -> LinearModel:
         """The model with the row of that name replaced."""
         return replace(self, rows=tuple(row if old.name == row.name else old for old in self.rows))
@@ -78,7 +83,12 @@ class LinearModel:
     def renamed(self, names: Mapping[str, str]) -> LinearModel:
         """The model with every row and column renamed."""
         rows = tuple(
-            replace(row, name=names[row.name], terms=tuple((names[column], value) for column, value in row.terms))
+            replace(
+                row,
+                name=names[row.name],
+                terms=tuple((names[column], value) for column, value in row.terms),
+                big_m=None if row.big_m is None else names[row.big_m],
+            )
             for row in self.rows
         )
         return LinearModel(rows, tuple(replace(column, name=names[column.name]) for column in self.columns))

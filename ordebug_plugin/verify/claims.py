@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from ordebug_plugin.restoration import Restoration, read_restoration
 from ordebug_plugin.truth import Truth
+from ordebug_plugin.verify.facts import Facts
 
 
 @dataclass(frozen=True)
@@ -25,6 +26,7 @@ class Claims:
         target_name: What is at fault, as the public files name it.
         n_rows: Number of rows.
         n_variables: Number of variables.
+        facts: What the solver is said to have found out.
     """
 
     exact: bool = False
@@ -38,6 +40,7 @@ class Claims:
     target_name: str | None = None
     n_rows: int | None = None
     n_variables: int | None = None
+    facts: Facts | None = None
 
 
 def read_claims(record: Mapping[str, object], truth: Truth) -> Claims:
@@ -55,7 +58,15 @@ def read_claims(record: Mapping[str, object], truth: Truth) -> Claims:
         target_name=_text(record.get("target_name")),
         n_rows=_count(record.get("n_constraints")),
         n_variables=_count(record.get("n_variables")),
+        facts=_facts(record.get("facts")),
     )
+
+
+def _facts(value: object) -> Facts | None:
+    if not isinstance(value, Mapping) or set(value) != {field.name for field in fields(Facts)}:
+        return None
+    drops = _names(value["single_drops"])
+    return Facts(**{**value, "single_drops": drops})
 
 
 def _text(value: object) -> str | None:

@@ -10,6 +10,8 @@ from ordebug_plugin.restoration import KindChange, Restoration
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.claims import Claims
+from ordebug_plugin.verify.facts import Facts
+from ordebug_plugin.verify.fault import LP_TOLERANCE
 from ordebug_plugin.verify.finding import Check, Finding, missing_names, proven, unchecked, wrong
 
 
@@ -34,6 +36,27 @@ def check_descriptions(judge: Judge, problem: Problem, shape: Shape, claims: Cla
         actual_sizes = (len(shape.rows), len(shape.variables))
         reason = f"the record says {sizes[0]} × {sizes[1]}, the model is {actual_sizes[0]} × {actual_sizes[1]}"
         yield _described(Check.SIZE, sizes == actual_sizes, reason)
+
+
+def check_facts(found: Facts, claimed: Facts | None) -> Iterator[Finding]:
+    """Checks what a record says that the solver found out, where it says so."""
+    if claimed is None:
+        return
+    yield _compared(Check.CHEAPEST, found.cheapest, claimed.cheapest, _same_cost(found.cheapest, claimed.cheapest))
+    drops = found.single_drops, claimed.single_drops
+    yield _compared(Check.SINGLE_DROPS, *drops, drops[0] == drops[1])
+    disjoint = found.disjoint, claimed.disjoint
+    yield _compared(Check.DISJOINT, *disjoint, disjoint[0] == disjoint[1])
+
+
+def _compared(check: Check, now: object, then: object, right: bool) -> Finding:
+    return _described(check, right, f"the record says {then}, it is {now}")
+
+
+def _same_cost(one: float | None, other: float | None) -> bool:
+    if one is None or other is None:
+        return one is other
+    return abs(one - other) <= LP_TOLERANCE * max(1.0, abs(other))
 
 
 def _described(check: Check, right: bool, reason: str) -> Finding:

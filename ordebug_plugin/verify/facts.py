@@ -58,17 +58,17 @@ def _single_drops(judge: Judge, problem: Problem, iis: IIS | None) -> tuple[str,
     """A row that is enough to drop is in every IIS, so those of the first are all there are to try."""
     if iis is None or len(iis.rows) > MAX_TRIED:
         return None
-    return tuple(row for row in iis.rows if judge.solve(problem, _dropped([row])).status.is_repaired)
+    return tuple(row for row in iis.rows if judge.solve(problem, dropped([row])).status.is_repaired)
 
 
 def _disjoint(judge: Judge, problem: Problem) -> tuple[int, bool]:
     """How many were found, and whether there may be more."""
     gone: list[str] = []
     for found in range(MAX_DISJOINT):
-        status = judge.solve(problem, _dropped(gone)).status
+        status = judge.solve(problem, dropped(gone)).status
         if status is not Status.INFEASIBLE:
             return found, status is Status.LIMIT
-        iis = judge.iis(problem, _dropped(gone))
+        iis = judge.iis(problem, dropped(gone))
         if iis is None:
             return found, True
         if not iis.rows:  # bounds alone: no row to drop, and every further search would find it again
@@ -77,5 +77,6 @@ def _disjoint(judge: Judge, problem: Problem) -> tuple[int, bool]:
     return MAX_DISJOINT, True
 
 
-def _dropped(rows: list[str]) -> Edits:
+def dropped(rows: list[str]) -> Edits:
+    """The edits that drop some rows."""
     return Edits(rows=tuple((row, FREE) for row in sorted(rows))) if rows else NO_EDITS

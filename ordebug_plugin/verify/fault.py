@@ -140,6 +140,11 @@ def _objective(judge: Judge, problem: Problem, shape: Shape, claims: Claims, ver
     return wrong(Check.OBJECTIVE, reason)
 
 
+def restores(shape: Shape, found: float | None, recorded: float) -> bool:
+    """Whether an optimum after a fix is the recorded one, as far as Gurobi proves optima."""
+    return found is not None and _close(found, recorded, _tolerance(shape, Restoration()))
+
+
 def _tolerance(shape: Shape, restoration: Restoration) -> float:
     discrete = shape.binaries | shape.integers or restoration.kinds
     return MIP_TOLERANCE if discrete else LP_TOLERANCE

@@ -23,6 +23,10 @@ class Check(StrEnum):
     PROBLEM_TYPE = "problem-type"
     TARGET_TYPE = "target-type"
     SIZE = "size"
+    CHEAPEST = "cheapest-repair"
+    SINGLE_DROPS = "single-drops"
+    DISJOINT = "disjoint-iis"
+    SPECIFICATION = "specification"
 
 
 class Ruling(StrEnum):

@@ -14,7 +14,7 @@ from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status, Verdict
 from ordebug_plugin.verify.claims import Claims
-from ordebug_plugin.verify.description import check_descriptions
+from ordebug_plugin.verify.description import check_descriptions, check_facts
 from ordebug_plugin.verify.facts import Facts, find_facts
 from ordebug_plugin.verify.fault import check_culprit, check_fix
 from ordebug_plugin.verify.finding import Check, Finding, Ruling, proven, unchecked, wrong
@@ -65,6 +65,7 @@ def prove(judge: Judge, problem: Problem, claims: Claims) -> Proof:
         findings += _check_labels(judge, problem, claims)
         if judge.solve(problem).status is Status.INFEASIBLE:
             facts = find_facts(judge, problem)
+            findings += check_facts(facts, claims.facts)
     except ProblemError as error:
         findings.append(wrong(Check.READABLE, str(error)))
     except SolverError as error:

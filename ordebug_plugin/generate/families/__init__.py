@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ordebug_plugin.generate.families import production
+from ordebug_plugin.generate.families import plans, production
 from ordebug_plugin.generate.family import Family
 
-FAMILIES: Mapping[str, Family] = {family.name: family for family in (production.FAMILY,)}
+_ALL = (production.FAMILY, plans.FAMILY)
+FAMILIES: Mapping[str, Family] = {family.name: family for family in _ALL}
+# Those that are drawn unless others are asked for: whose problems teach diagnosis.
+DEFAULT_FAMILIES = tuple(family.name for family in _ALL if not family.plain)

@@ -1,0 +1,157 @@
+"""Draws problems until the solver proves one; a problem depends on its seed alone, whoever draws it."""
+
+from __future__ import annotations
+
+import itertools
+import random
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+
+from ordebug_plugin.generate.difficulty import Difficulty, difficulty
+from ordebug_plugin.generate.families import FAMILIES
+from ordebug_plugin.generate.family import Family, Size
+from ordebug_plugin.generate.faults import Fault
+from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
+from ordebug_plugin.generate.proof import Bench, Proof, optimum, prove
+from ordebug_plugin.generate.themes import THEMES
+from ordebug_plugin.verify.parallel import judge_of
+
+# Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
+WORK_LIMIT = 2.0
+# How often a size is drawn where a family has it.
+_WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.37, Size.LARGE: 0.08}
+# Faults tried on one feasible model, and models tried for one kind of fault, before another is drawn.
+_FAULTS_TRIED = 6
+_MODELS_TRIED = 12
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """What is asked for.
+
+    Attributes:
+        families: Names of families.
+        faults: Names of kinds of faults; of each family those count that it has. Some family must have one, and a size.
+        sizes: Sizes; of each family those count that it has.
+        difficulties: Difficulties.
+        themes: Names of themes.
+        names: How elements are called.
+    """
+
+    families: tuple[str, ...]
+    faults: tuple[str, ...]
+    sizes: tuple[Size, ...] = tuple(Size)
+    difficulties: tuple[Difficulty, ...] = tuple(Difficulty)
+    themes: tuple[str, ...] = tuple(THEMES)
+    names: Names = Names.NEUTRAL
+
+
+@dataclass(frozen=True)
+class Made:
+    """A proven problem.
+
+    Attributes:
+        instance: The problem.
+        proof: What the solver said of it.
+        family: Name of its family.
+        theme: Name of its theme.
+        fault: Name of its kind of fault.
+        size: Its size.
+        difficulty: Its difficulty.
+        structure_hash: Of the broken model.
+        original_hash: Of the original.
+        draws: Faults drawn until one was proven.
+    """
+
+    instance: Instance
+    proof: Proof
+    family: str
+    theme: str
+    fault: str
+    size: Size
+    difficulty: Difficulty
+    structure_hash: str
+    original_hash: str
+    draws: int
+
+
+@dataclass(frozen=True)
+class _Plan:
+    """What kind of problem is to be drawn."""
+
+    family: Family
+    fault: Fault
+    size: Size
+    theme: str
+
+
+def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
+    """Draws a problem.
+
+    Args:
+        seed: What the problem depends on.
+        wanted: What is asked for.
+        first: Plans to pass over, each of which gives another problem.
+
+    Raises:
+        SolverError: Gurobi failed.
+    """
+    bench = Bench(judge_of(WORK_LIMIT), Path(_scratch().name))
+    draws = 0
+    for attempt in itertools.count(first):
+        rng = random.Random(f"{seed}/{attempt}")
+        plan = _plan(rng, wanted)
+        for _ in range(_MODELS_TRIED):
+            made, tried = _draw(bench, rng, plan, wanted, draws)
+            draws += tried
+            if made is not None:
+                return made
+    raise AssertionError("unreachable: count() does not end")
+
+
+def _plan(rng: random.Random, wanted: Wanted) -> _Plan:
+    family = FAMILIES[rng.choice([name for name in wanted.families if _can(FAMILIES[name], wanted)])]
+    fault = rng.choice([fault for fault in family.faults if fault.name in wanted.faults])
+    sizes = [size for size in family.sizes if size in wanted.sizes]
+    size = rng.choices(sizes, weights=[_WEIGHTS[size] for size in sizes])[0]
+    return _Plan(family, fault, size, rng.choice(wanted.themes))
+
+
+def _can(family: Family, wanted: Wanted) -> bool:
+    return any(size in wanted.sizes for size in family.sizes) and any(
+        fault.name in wanted.faults for fault in family.faults
+    )
+
+
+def _draw(bench: Bench, rng: random.Random, plan: _Plan, wanted: Wanted, draws: int) -> tuple[Made | None, int]:
+    """Draws one model and several faults; returns the first that is proven, and how many were drawn."""
+    draft = plan.family.draw(rng, plan.size, THEMES[plan.theme])
+    objective = None
+    for tried in range(1, _FAULTS_TRIED + 1):
+        broken = plan.fault.break_(rng, draft.model)
+        if broken is None or broken == draft.model:
+            continue
+        instance = make_instance(rng, draft, broken, wanted.names)
+        if objective is None:
+            objective = optimum(bench, draft.model)
+        if objective is None:
+            return None, tried
+        proof = prove(bench, instance, objective, plain=plan.family.plain)
+        if proof is None or not plan.fault.holds(proof.evidence):
+            continue
+        level = difficulty(proof, len(instance.undo.elements))
+        if level not in wanted.difficulties:
+            continue
+        hashes = structure_hash(broken), structure_hash(draft.model)
+        fields = (plan.family.name, plan.theme, plan.fault.name, plan.size, level)
+        return Made(instance, proof, *fields, *hashes, draws + tried), tried
+    return None, _FAULTS_TRIED
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    """A folder of this process alone, gone with it."""
+    return tempfile.TemporaryDirectory(prefix="ordebug-make-")
