@@ -30,8 +30,8 @@ mkdir -p "$OUT"
 touch "$OUT/.demo"
 
 say "problems and verified demonstrations"
-"$LF/ordebug" bench make "$OUT/train" --n 1500 --seed "$((2 * SEED))"
-"$LF/ordebug" bench make "$OUT/test" --n 200 --seed "$((2 * SEED + 1))" --exclude "$OUT/train"
+"$LF/ordebug" bench make "$OUT/train" --families plans --n 1500 --seed "$((2 * SEED))"
+"$LF/ordebug" bench make "$OUT/test" --families plans --n 200 --seed "$((2 * SEED + 1))" --exclude "$OUT/train"
 "$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --per-problem 4 --algebra --seed "$SEED"
 echo '{"or_debug_demo": {"file_name": "sft_train.json", "formatting": "or_debug"}}' >"$OUT/dataset_info.json"
 

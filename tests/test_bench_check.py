@@ -19,7 +19,7 @@ from ordebug_plugin.verdict import Status, Verdict
 from ordebug_plugin.verify.benchmark import BenchmarkCheck, check_benchmark
 from ordebug_plugin.verify.facts import find_facts
 from ordebug_plugin.verify.finding import Check, Ruling
-from tests.toys import CONFLICT, FEASIBLE, write_problem
+from tests.toys import CONFLICT, FEASIBLE, PLANS, write_problem
 
 N = 40
 Record = dict[str, Any]
@@ -28,7 +28,7 @@ Record = dict[str, Any]
 @pytest.fixture(scope="module")
 def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("check") / "bench"
-    make_benchmark(out, n=N, seed=11)
+    make_benchmark(out, n=N, seed=11, wanted=PLANS)
     return out
 
 

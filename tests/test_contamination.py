@@ -15,6 +15,7 @@ from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.verify.contamination import Contamination, find_contamination
+from tests.toys import PLANS
 
 N = 6
 
@@ -22,14 +23,14 @@ N = 6
 @pytest.fixture(scope="module")
 def bench(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("contamination") / "bench"
-    make_benchmark(out, n=N, seed=11)
+    make_benchmark(out, n=N, seed=11, wanted=PLANS)
     return out
 
 
 @pytest.fixture(scope="module")
 def other(bench: Path) -> Path:
     out = bench.parent / "other"
-    make_benchmark(out, n=N, seed=12, exclude=structure_hashes(bench))
+    make_benchmark(out, n=N, seed=12, wanted=PLANS, exclude=structure_hashes(bench))
     return out
 
 

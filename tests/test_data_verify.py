@@ -21,7 +21,7 @@ from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.dataset import AMBIGUOUS, ANONYMOUS, NO_PROBLEM, DatasetCheck, match_rows, replay_all
 from ordebug_plugin.verify.demonstration import names_decision
 from ordebug_plugin.verify.row import Row
-from tests.toys import CONFLICT, answer
+from tests.toys import CONFLICT, PLANS, answer
 
 Data = dict[str, Any]
 STATE = (
@@ -189,7 +189,7 @@ class TestFiles:
 
     def test_our_own_demonstrations_and_any_number_of_workers(self, tmp_path: Path) -> None:
         folder = tmp_path / "made"
-        make_benchmark(folder, n=25, seed=2)
+        make_benchmark(folder, n=25, seed=2, wanted=PLANS)
         out = tmp_path / "demos.json"
         make_demonstrations(load_benchmark(folder), out, seed=0, per_problem=3)
         matched = match_rows(out, folder)

@@ -19,6 +19,7 @@ from ordebug_plugin.generate import make_benchmark, make_demonstrations, structu
 from ordebug_plugin.problem import Benchmark, load_benchmark
 from ordebug_plugin.prompt import INSTRUCTION, Style, render_state
 from ordebug_plugin.solver import Judge
+from tests.toys import PLANS
 
 N = 60
 
@@ -26,7 +27,7 @@ N = 60
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("generate") / "bench"
-    make_benchmark(out, n=N, seed=7)
+    make_benchmark(out, n=N, seed=7, wanted=PLANS)
     return out
 
 
@@ -59,15 +60,17 @@ def files(folder: Path) -> dict[str, bytes]:
 
 def test_same_seed_gives_the_same_bytes_and_another_seed_other_problems(folder: Path, tmp_path: Path) -> None:
     again, other = tmp_path / "bench", tmp_path / "other"
-    make_benchmark(again, n=N, seed=7)
-    make_benchmark(other, n=N, seed=8)
+    make_benchmark(again, n=N, seed=7, wanted=PLANS)
+    make_benchmark(other, n=N, seed=8, wanted=PLANS)
     assert files(again) == files(folder)
     assert not structure_hashes(folder) & structure_hashes(other)
 
 
 def test_excluded_problems_do_not_come_back_under_other_names(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "test"
-    report = make_benchmark(out, n=N, seed=7, exclude=structure_hashes(folder))  # the same seed would repeat them
+    report = make_benchmark(
+        out, n=N, seed=7, wanted=PLANS, exclude=structure_hashes(folder)
+    )  # the same seed would repeat them
     assert not structure_hashes(folder) & structure_hashes(out)
     assert report.redrawn >= N
 
@@ -104,7 +107,7 @@ def test_truth_names_what_the_fix_touches(benchmark: Benchmark) -> None:
 
 def test_every_kind_of_fault_and_both_kinds_of_model_occur(benchmark: Benchmark) -> None:
     assert {problem.error_type for problem in benchmark.problems} == {
-        "unit",
+        "demand",
         "capacity",
         "contradiction",
         "bound",
@@ -134,14 +137,14 @@ def test_names_are_neutral_unique_and_in_no_telling_order(benchmark: Benchmark) 
 @pytest.mark.parametrize("n", [0, -1])
 def test_no_problems_is_an_error(tmp_path: Path, n: int) -> None:
     with pytest.raises(InputError, match="at least 1"):
-        make_benchmark(tmp_path / "new", n=n, seed=0)
+        make_benchmark(tmp_path / "new", n=n, seed=0, wanted=PLANS)
     assert not (tmp_path / "new").exists()
 
 
 def test_a_folder_with_files_is_left_alone(tmp_path: Path) -> None:
     (tmp_path / "precious.txt").write_text("x")
     with pytest.raises(InputError, match="not empty"):
-        make_benchmark(tmp_path, n=1, seed=0)
+        make_benchmark(tmp_path, n=1, seed=0, wanted=PLANS)
     assert list(files(tmp_path)) == ["precious.txt"]
 
 
@@ -155,7 +158,7 @@ def test_hashes_of_a_foreign_folder_are_an_error(tmp_path: Path) -> None:
 
 def test_progress_counts_problems(tmp_path: Path, benchmark: Benchmark) -> None:
     seen: list[int] = []
-    make_benchmark(tmp_path / "bench", n=3, seed=0, on_progress=seen.append)
+    make_benchmark(tmp_path / "bench", n=3, seed=0, wanted=PLANS, on_progress=seen.append)
     few = dataclasses.replace(benchmark, problems=benchmark.problems[:2])
     make_demonstrations(few, tmp_path / "demos.json", seed=0, per_problem=1, on_progress=seen.append)
     assert seen == [1, 2, 3, 1, 2]

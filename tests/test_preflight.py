@@ -149,7 +149,7 @@ def test_bad_options(prompts: Path, capsys: pytest.CaptureFixture[str], options:
 
 def test_later_turns_become_prompts_as_they_were_shown(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     bench, played, out = tmp_path / "bench", tmp_path / "run", tmp_path / "prompts.jsonl"
-    assert main(["bench", "make", str(bench), "--n", "4", "--seed", "5"]) == 0
+    assert main(["bench", "make", str(bench), "--families", "plans", "--n", "4", "--seed", "5"]) == 0
     assert main(["eval", str(bench), "--agent", "relax-first", "--max-steps", "3", "--out", str(played)]) == 0
     assert main(["data", "grpo", str(bench), str(out), "--turns", str(played), "--limit", "2", "--json"]) == 0
     report = json.loads(capsys.readouterr().out.partition('{\n  "path"')[2].join(['{\n  "path"', ""]))
@@ -163,6 +163,6 @@ def test_later_turns_become_prompts_as_they_were_shown(tmp_path: Path, capsys: p
     assert (report["rows"], report["later"]) == (len(rows), len(rows) - 2)
     assert report["later"] > 0
     other = tmp_path / "other"
-    assert main(["bench", "make", str(other), "--n", "1", "--seed", "9"]) == 0
+    assert main(["bench", "make", str(other), "--families", "plans", "--n", "1", "--seed", "9"]) == 0
     assert main(["data", "grpo", str(other), str(out), "--turns", str(played)]) == 2
     assert "no second turn" in capsys.readouterr().err

@@ -18,7 +18,7 @@ from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import f1, minimality_ratio, optimality_preservation, score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
-from tests.toys import CONFLICT, answer, write_problem
+from tests.toys import CONFLICT, PLANS, answer, write_problem
 
 # The fault raised `low` from 1 to 5 and added the row `side`.
 TRUTH = Truth(rows=("low",), objective=1.0, added_rows=("side",), fix=(parse_action("UPDATE_RHS(low, 1)"),))
@@ -178,7 +178,7 @@ def test_undoing_the_fault_keeps_a_row_that_never_binds(judge: Judge, tmp_path: 
 
 def test_no_repair_grants_less_than_the_cheapest(judge: Judge, tmp_path: Path) -> None:
     """The minimality of every repair is at most 1, without the scoring's own cap."""
-    make_benchmark(tmp_path / "bench", n=25, seed=11)
+    make_benchmark(tmp_path / "bench", n=25, seed=11, wanted=PLANS)
     checked = 0
     for generated in load_benchmark(tmp_path / "bench").problems:
         for agent in ("random", "drop-first", "relax-first", "relax-minimal", "oracle"):

@@ -52,7 +52,7 @@ def prompts(tmp_path: Path, tiny_model: Path) -> Path:
     demo.mkdir(parents=True)
     (demo / "sft").symlink_to(tiny_model)
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
-    assert main(["bench", "make", str(demo / "train"), "--n", "6", "--seed", "3"]) == 0
+    assert main(["bench", "make", str(demo / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
     assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--algebra"]) == 0
     for name in ("grpo_train.jsonl", "grpo_multiturn.jsonl"):
         shutil.copy(demo / "grpo_prompts.jsonl", demo / name)

@@ -5,9 +5,12 @@ from __future__ import annotations
 import hashlib
 from pathlib import Path
 
+from ordebug_plugin.generate import Wanted
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.truth import UNKNOWN, Truth
 
+# What `make_benchmark` makes of it needs no specification, and is small.
+PLANS = Wanted(families=("plans",))
 # Two rows contradict each other by 3: `low` wants x >= 5, `high` x <= 2. Undoing `low` (x >= 1) restores z* = 1.
 CONFLICT = """
 Minimize

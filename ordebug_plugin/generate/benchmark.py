@@ -55,7 +55,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     *,
     n: int,
     seed: int,
-    wanted: Wanted,
+    wanted: Wanted = Wanted(),  # noqa: B008  # frozen
     exclude: Set[str] = frozenset(),
     workers: int = 0,
     on_progress: Callable[[int], None] | None = None,

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 
 from ordebug_plugin.generate.difficulty import Difficulty, difficulty
-from ordebug_plugin.generate.families import FAMILIES
+from ordebug_plugin.generate.families import DEFAULT_FAMILIES, FAMILIES
 from ordebug_plugin.generate.family import Family, Size
 from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
@@ -34,15 +34,15 @@ class Wanted:
 
     Attributes:
         families: Names of families.
-        faults: Names of kinds of faults; of each family those count that it has. Some family must have one, and a size.
+        faults: Names of kinds of faults, of which some family must have one; None for all that they have.
         sizes: Sizes; of each family those count that it has.
         difficulties: Difficulties.
         themes: Names of themes.
         names: How elements are called.
     """
 
-    families: tuple[str, ...]
-    faults: tuple[str, ...]
+    families: tuple[str, ...] = DEFAULT_FAMILIES
+    faults: tuple[str, ...] | None = None
     sizes: tuple[Size, ...] = tuple(Size)
     difficulties: tuple[Difficulty, ...] = tuple(Difficulty)
     themes: tuple[str, ...] = tuple(THEMES)
@@ -113,17 +113,19 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
 
 
 def _plan(rng: random.Random, wanted: Wanted) -> _Plan:
-    family = FAMILIES[rng.choice([name for name in wanted.families if _can(FAMILIES[name], wanted)])]
-    fault = rng.choice([fault for fault in family.faults if fault.name in wanted.faults])
-    sizes = [size for size in family.sizes if size in wanted.sizes]
+    families = [FAMILIES[name] for name in wanted.families]
+    family = rng.choice([family for family in families if _sizes(family, wanted) and _faults(family, wanted)])
+    fault, sizes = rng.choice(_faults(family, wanted)), _sizes(family, wanted)
     size = rng.choices(sizes, weights=[_WEIGHTS[size] for size in sizes])[0]
     return _Plan(family, fault, size, rng.choice(wanted.themes))
 
 
-def _can(family: Family, wanted: Wanted) -> bool:
-    return any(size in wanted.sizes for size in family.sizes) and any(
-        fault.name in wanted.faults for fault in family.faults
-    )
+def _sizes(family: Family, wanted: Wanted) -> list[Size]:
+    return [size for size in family.sizes if size in wanted.sizes]
+
+
+def _faults(family: Family, wanted: Wanted) -> list[Fault]:
+    return [fault for fault in family.faults if wanted.faults is None or fault.name in wanted.faults]
 
 
 def _draw(bench: Bench, rng: random.Random, plan: _Plan, wanted: Wanted, draws: int) -> tuple[Made | None, int]:
