@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from ordebug_plugin.commands import bench_check, bench_make
+from ordebug_plugin.commands import bench_check, bench_import, bench_make
 from ordebug_plugin.commands.common import Subparsers
 
 
 def add_parser(commands: Subparsers) -> None:
     """Adds the commands."""
-    group = Subparsers(commands.add("bench", "make and check benchmarks", "ordebug bench make --help"))
+    group = Subparsers(commands.add("bench", "make, import and check benchmarks", "ordebug bench make --help"))
     bench_make.add_parser(group)
+    bench_import.add_parser(group)
     bench_check.add_parser(group)

@@ -97,10 +97,10 @@ def run(options: argparse.Namespace) -> int:
 
 
 def _wanted(options: argparse.Namespace) -> Wanted:
-    families = _chosen("--families", options.families, FAMILIES, DEFAULT_FAMILIES)
+    families = chosen("--families", options.families, FAMILIES, DEFAULT_FAMILIES)
     known: dict[str, Fault] = {fault.name: fault for name in families for fault in FAMILIES[name].faults}
-    faults = _chosen("--faults", options.faults, known, known)
-    sizes = _chosen("--sizes", options.sizes, tuple(Size), tuple(Size))
+    faults = chosen("--faults", options.faults, known, known)
+    sizes = chosen("--sizes", options.sizes, tuple(Size), tuple(Size))
     for name in families:
         family = FAMILIES[name]
         if not {str(size) for size in family.sizes} & set(sizes):
@@ -110,14 +110,14 @@ def _wanted(options: argparse.Namespace) -> Wanted:
         faults=faults,
         sizes=tuple(map(Size, sizes)),
         difficulties=tuple(
-            map(Difficulty, _chosen("--difficulty", options.difficulty, tuple(Difficulty), tuple(Difficulty)))
+            map(Difficulty, chosen("--difficulty", options.difficulty, tuple(Difficulty), tuple(Difficulty)))
         ),
-        themes=_chosen("--themes", options.themes, THEMES, THEMES),
+        themes=chosen("--themes", options.themes, THEMES, THEMES),
         names=Names(options.names),
     )
 
 
-def _chosen(option: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:
+def chosen(option: str, text: str | None, known: Iterable[str], default: Iterable[str]) -> tuple[str, ...]:
     """The names in a list like ``A-I,unit``, each once, in the order of those that there are.
 
     Raises:

@@ -5,15 +5,15 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.generate.drawing import Made, Wanted, draw_proven
+from ordebug_plugin.generate.record import labels
 from ordebug_plugin.problem import INDEX_NAME
 from ordebug_plugin.solver import Judge
-from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.workers import Lost
 
@@ -139,27 +139,13 @@ def structure_hashes(path: Path) -> frozenset[str]:
 
 
 def _record(made: Made) -> dict[str, object]:
-    broken, undo, proof = made.instance.broken, made.instance.undo, made.proof
-    discrete = any(column.integer for column in broken.columns)
     return {
-        "action_set": "extended",
         "family": made.family,
         "theme": made.theme,
         "size": str(made.size),
         "error_type": made.fault,
         "difficulty": str(made.difficulty),
-        "problem_type": "mip" if discrete else "lp",
-        "n_variables": len(broken.columns),
-        "n_constraints": len(broken.rows),
-        "initial_status": str(Status.INFEASIBLE),
-        "culprit": {"rows": list(undo.rows), "variables": list(undo.variables)},
-        "added_rows": list(undo.added_rows),
-        "fix": [str(action) for action in undo.fix],
-        "original_objective": proof.objective,
-        "iis_constraints": list(proof.iis.rows),
-        "iis_bounds": list(proof.iis.bounds),
-        "facts": asdict(proof.facts),
-        "cheapest_repair_hits": proof.cheapest_hits,
+        **labels(made.instance, made.proof),
         "structure_hash": made.structure_hash,
         "original_hash": made.original_hash,
     }

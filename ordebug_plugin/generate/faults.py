@@ -83,7 +83,7 @@ def _wrong_side(rng: random.Random, model: LinearModel) -> LinearModel | None:
 def _down_the_column(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """One slip carried through two or three rows of a kind, as a block that was pasted."""
     kinds: dict[str, list[Row]] = {}
-    for row in model.rows:
+    for row in model.plain_rows:
         kinds.setdefault(row.role, []).append(row)
     groups = [rows for rows in kinds.values() if len(rows) > 1]
     if not groups:

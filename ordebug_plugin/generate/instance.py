@@ -10,7 +10,7 @@ import hashlib
 import random
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from ordebug_plugin.generate.family import Draft
@@ -62,7 +62,7 @@ def structure_hash(model: LinearModel) -> str:
 def _shown(model: LinearModel, names: Mapping[str, str], order: Mapping[str, int]) -> LinearModel:
     rows = tuple(sorted(model.rows, key=lambda row: order[row.name]))
     columns = tuple(sorted(model.columns, key=lambda column: order[column.name]))
-    return LinearModel(rows, columns).renamed(names)
+    return replace(model, rows=rows, columns=columns).renamed(names)
 
 
 def _neutral(rng: random.Random, model: LinearModel) -> dict[str, str]:

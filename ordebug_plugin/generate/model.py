@@ -50,6 +50,7 @@ class Row:
         rhs: The right-hand side.
         role: What kind of rule it is, e.g. ``demand``.
         big_m: The variable of `terms` whose coefficient is a big-M, where there is one.
+        span: Where it is not 0, the row is a range, from `rhs` less this much up to `rhs`; its sense is at most.
     """
 
     name: str
@@ -58,19 +59,32 @@ class Row:
     rhs: float
     role: str = ""
     big_m: str | None = None
+    span: float = 0.0
 
 
 @dataclass(frozen=True)
 class LinearModel:
-    """A model to minimise. Order is the order in the file."""
+    """A model to minimise. Order is the order in the file.
+
+    Attributes:
+        rows: The rows.
+        columns: The variables.
+        constant: What is added to the objective.
+    """
 
     rows: tuple[Row, ...]
     columns: tuple[Column, ...]
+    constant: float = 0.0
 
     @property
     def names(self) -> tuple[str, ...]:
         """The names of the rows, then those of the columns."""
         return (*(row.name for row in self.rows), *(column.name for column in self.columns))
+
+    @property
+    def plain_rows(self) -> tuple[Row, ...]:
+        """The rows that are no ranges: those whose one side an action can set back."""
+        return tuple(row for row in self.rows if not row.span)
 
     def with_row(self, row: Row) -> LinearModel:
         """The model with the row of that name replaced."""
@@ -91,12 +105,16 @@ class LinearModel:
             )
             for row in self.rows
         )
-        return LinearModel(rows, tuple(replace(column, name=names[column.name]) for column in self.columns))
+        columns = tuple(replace(column, name=names[column.name]) for column in self.columns)
+        return replace(self, rows=rows, columns=columns)
 
     def to_mps(self) -> str:
         """The model in free MPS format, numbers written so that they read back to the same float."""
-        lines = ["NAME model", "ROWS", " N cost", *(f" {row.sense} {row.name}" for row in self.rows), "COLUMNS"]
-        entries: dict[str, list[tuple[str, float]]] = {column.name: [("cost", column.cost)] for column in self.columns}
+        objective = "cost"
+        while objective in self.names:
+            objective += "_"
+        lines = ["NAME model", "ROWS", f" N {objective}", *(f" {row.sense} {row.name}" for row in self.rows), "COLUMNS"]
+        entries = {column.name: [(objective, column.cost)] for column in self.columns}
         for row in self.rows:
             for column_name, value in row.terms:
                 entries[column_name].append((row.name, value))
@@ -105,9 +123,14 @@ class LinearModel:
             if column.integer:
                 block = [" MARKER 'MARKER' 'INTORG'", *block, " MARKER 'MARKER' 'INTEND'"]
             lines += block
-        lines += ["RHS", *(f" RHS {row.name} {row.rhs!r}" for row in self.rows), "BOUNDS"]
+        lines += ["RHS", *(f" RHS {row.name} {row.rhs!r}" for row in self.rows)]
+        if self.constant:
+            lines.append(f" RHS {objective} {-self.constant!r}")  # the format subtracts it
+        ranges = [f" RNG {row.name} {row.span!r}" for row in self.rows if row.span]
+        lines += [*(["RANGES", *ranges] if ranges else []), "BOUNDS"]
         for column in self.columns:
-            lines.append(f" LO BND {column.name} {column.lower!r}")
+            lower = f" MI BND {column.name}" if math.isinf(column.lower) else f" LO BND {column.name} {column.lower!r}"
+            lines.append(lower)
             # Stated even where it is infinite: readers disagree on the default of an integer column.
             upper = f" PL BND {column.name}" if math.isinf(column.upper) else f" UP BND {column.name} {column.upper!r}"
             lines.append(upper)

@@ -7,6 +7,7 @@ here: the solver finds the one out, and the difference of the two models is the 
 
 from __future__ import annotations
 
+import itertools
 import math
 import random
 from collections.abc import Callable
@@ -24,7 +25,7 @@ _OPPOSITE = {Sense.AT_MOST: Sense.AT_LEAST, Sense.AT_LEAST: Sense.AT_MOST}
 
 def flip_sense(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """At most becomes at least, or the other way round."""
-    row = _pick(rng, [row for row in model.rows if row.sense in _OPPOSITE])
+    row = _pick(rng, [row for row in model.plain_rows if row.sense in _OPPOSITE])
     return None if row is None else model.with_row(replace(row, sense=_OPPOSITE[row.sense]))
 
 
@@ -56,7 +57,7 @@ def raise_lower_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
 
 def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """A coefficient is wrong: another unit, a lost sign, digits turned around; or it was left out."""
-    row = _pick(rng, [row for row in model.rows if len(row.terms) > 1])
+    row = _pick(rng, [row for row in model.plain_rows if len(row.terms) > 1])
     if row is None:
         return None
     place = rng.choice([place for place, (name, _) in enumerate(row.terms) if name != row.big_m])
@@ -70,7 +71,7 @@ def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | 
 def contradict(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """A row too many: a rule over the sum of several rows of one kind, which they do not leave room for."""
     kinds: dict[tuple[str, Sense], list[Row]] = {}
-    for row in model.rows:
+    for row in model.plain_rows:
         if row.sense in _OPPOSITE and row.rhs > 0:
             kinds.setdefault((row.role, row.sense), []).append(row)
     group = _pick(rng, [rows for rows in kinds.values() if len(rows) > 1])
@@ -85,16 +86,13 @@ def contradict(rng: random.Random, model: LinearModel) -> LinearModel | None:
     asks = rows[0].sense is Sense.AT_LEAST
     rhs = _rounded(side * (rng.uniform(0.3, 0.9) if asks else rng.uniform(1.1, 2.5)))
     terms = tuple((name, _rounded(value)) for name, value in total.items() if _rounded(value))
-    name = f"{rows[0].role}_more"
-    extra = Row(name, _OPPOSITE[rows[0].sense], terms, rhs, rows[0].role)
-    if not terms or any(row.name == name for row in model.rows):
-        return None
-    return replace(model, rows=(*model.rows, extra))
+    extra = Row(_next_name(model, rows[0].role), _OPPOSITE[rows[0].sense], terms, rhs, rows[0].role)
+    return replace(model, rows=(*model.rows, extra)) if terms else None
 
 
 def mistake_unit(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """The right-hand side is in the wrong unit: ten, a hundred or a thousand times too much, or too little."""
-    row = _pick(rng, [row for row in model.rows if row.rhs])
+    row = _pick(rng, [row for row in model.plain_rows if row.rhs])
     if row is None:
         return None
     factor = rng.choice((10.0, 10.0, 100.0, 1000.0, 0.1, 0.1, 0.01))
@@ -103,13 +101,13 @@ def mistake_unit(rng: random.Random, model: LinearModel) -> LinearModel | None:
 
 def count_twice(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """What is asked for was counted twice."""
-    row = _pick(rng, [row for row in model.rows if row.sense is not Sense.AT_MOST and row.rhs > 0])
+    row = _pick(rng, [row for row in model.plain_rows if row.sense is not Sense.AT_MOST and row.rhs > 0])
     return None if row is None else model.with_row(replace(row, rhs=row.rhs * 2))
 
 
 def swap_indices(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """A row has another variable of the same kind in place of its own, or two of its coefficients in each other's."""
-    row = _pick(rng, [row for row in model.rows if len(row.terms) > 1])
+    row = _pick(rng, [row for row in model.plain_rows if len(row.terms) > 1])
     if row is None:
         return None
     if rng.random() < 0.4:
@@ -124,18 +122,23 @@ def swap_indices(rng: random.Random, model: LinearModel) -> LinearModel | None:
 def mistake_period(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """A row has a variable of the period before or after in place of its own."""
     timed = {column.name for column in model.columns if any(isinstance(part, int) for part in column.index)}
-    row = _pick(rng, [row for row in model.rows if any(name in timed for name, _ in row.terms)])
+    row = _pick(rng, [row for row in model.plain_rows if any(name in timed for name, _ in row.terms)])
     return None if row is None else _take_other(rng, model, row, _differ_in_period)
 
 
 def shrink_big_m(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """A big-M that is too small to switch its row off."""
-    row = _pick(rng, [row for row in model.rows if row.big_m is not None])
+    row = _pick(rng, [row for row in model.plain_rows if row.big_m is not None])
     if row is None:
         return None
     place = next(place for place, (name, _) in enumerate(row.terms) if name == row.big_m)
     name, value = row.terms[place]
     return model.with_row(_with_term(row, place, name, _rounded(value * rng.choice((0.1, 0.2, 0.3, 0.5)))))
+
+
+def _next_name(model: LinearModel, role: str) -> str:
+    taken = set(model.names)
+    return next(name for name in (f"{role}{count}" for count in itertools.count(1)) if name not in taken)
 
 
 def _pick(rng: random.Random, items: list[T]) -> T | None:

@@ -21,10 +21,12 @@ from gurobipy import GRB
 from ordebug_plugin import points
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms
 from ordebug_plugin.errors import LicenseLimitError, SolverError
+from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
+from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
 from ordebug_plugin.solver.search import Found, Search, environment_parameters
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
@@ -96,6 +98,14 @@ class Judge:
         """
         loaded = self._load(problem)
         return {row: loaded.terms(row) for row in rows}
+
+    def outline(self, problem: Problem) -> Outline:
+        """The objective of the model as loaded, and what is not linear in it.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        return outline(self._load(problem))
 
     def solve(self, problem: Problem, edits: Edits = NO_EDITS) -> Verdict:
         """Status and objective of the model under edits.

@@ -1,0 +1,229 @@
+"""Benchmarks of model files that somebody else wrote: infeasible as they are, or feasible with faults put in.
+
+An infeasible file is taken byte for byte; nobody knows what is at fault, so its record has no culprit and no original
+objective, and repairs are measured by minimality. Of a feasible one with an optimum, broken models are made by the
+slips of our own benchmarks, proven as those are, and written under the names of the file.
+"""
+
+from __future__ import annotations
+
+import json
+import random
+import shutil
+import tempfile
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+from ordebug_plugin.errors import InputError, ProblemError
+from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.generate.difficulty import difficulty
+from ordebug_plugin.generate.faults import FAULTS
+from ordebug_plugin.generate.foreign import read_linear_model
+from ordebug_plugin.generate.instance import Instance, structure_hash
+from ordebug_plugin.generate.model import LinearModel
+from ordebug_plugin.generate.proof import Bench, Proof, prove
+from ordebug_plugin.generate.record import labels
+from ordebug_plugin.generate.undo import undo
+from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.specification import Specification
+from ordebug_plugin.verdict import Status
+from ordebug_plugin.verify.facts import find_facts
+
+# Faults drawn for each that is wanted: the first half must be as hard to guess as ours, the rest need only be true.
+_TRIES = 60
+
+
+@dataclass(frozen=True)
+class Refused:
+    """A file that gave fewer problems than wanted.
+
+    Attributes:
+        path: The file.
+        reason: Why.
+    """
+
+    path: Path
+    reason: str
+
+
+@dataclass(frozen=True)
+class ImportReport:
+    """What was written.
+
+    Attributes:
+        path: The benchmark folder.
+        infeasible: Files that were infeasible as they are.
+        broken: Problems made of feasible files.
+        refused: Files that gave fewer problems than wanted, or none.
+    """
+
+    path: Path
+    infeasible: int
+    broken: int
+    refused: tuple[Refused, ...]
+
+
+def import_models(  # noqa: PLR0913  # all but two by keyword
+    sources: Sequence[Path],
+    out: Path,
+    *,
+    faults: Sequence[str] = tuple(FAULTS),
+    per_model: int = 1,
+    seed: int = 0,
+    work_limit: float = DEFAULT_WORK_LIMIT,
+    on_progress: Callable[[Path], None] | None = None,
+) -> ImportReport:
+    """Writes a benchmark folder of model files.
+
+    Args:
+        sources: Model files, and folders of them.
+        out: A folder that does not exist yet, or is empty.
+        faults: Kinds of faults that are put into feasible models.
+        per_model: Broken models wanted of each feasible one.
+        seed: The broken models of a file depend on its content and on this.
+        work_limit: Gurobi work units for one solve.
+        on_progress: Called with every file that is done.
+
+    Raises:
+        InputError: There is no model file, or `out` holds files.
+        SolverError: Gurobi failed.
+    """
+    paths = model_files(sources)
+    if out.exists() and (not out.is_dir() or any(out.iterdir())):
+        raise InputError(f"{out} is not empty: name a new folder, or delete it first")
+    make_folder(out / "models")
+    records: list[dict[str, object]] = []
+    refused: list[Refused] = []
+    infeasible = 0
+    with Judge(work_limit=work_limit, models_kept=4) as judge, tempfile.TemporaryDirectory() as scratch:
+        bench = Bench(judge, Path(scratch))
+        for number, path in enumerate(paths):
+            name = f"m{number:04d}"
+            try:
+                problem = load_problem(path)
+                if judge.solve(problem).status is Status.INFEASIBLE:
+                    records.append(_infeasible_record(judge, problem, name, out))
+                    infeasible += 1
+                else:
+                    made = list(_break(bench, problem, faults, per_model, seed))
+                    records += [_broken_record(path, name, place, one, out) for place, one in enumerate(made)]
+                    if len(made) < per_model:
+                        reason = (
+                            f"{len(made)} of {per_model} faults were found that make it infeasible, and can be proven"
+                        )
+                        refused.append(Refused(path, reason))
+            except ProblemError as error:
+                refused.append(Refused(path, str(error)))
+            if on_progress is not None:
+                on_progress(path)
+    if not records:
+        reasons = "; ".join(f"{one.path.name}: {one.reason}" for one in refused)
+        raise InputError(f"no problem could be made of these files: {reasons}")
+    dataset = {"dataset_name": out.name, "seed": seed, "num_problems": len(records), "problems": records}
+    write_text(out / INDEX_NAME, json.dumps(dataset, indent=1, ensure_ascii=False) + "\n")
+    return ImportReport(out, infeasible, len(records) - infeasible, tuple(refused))
+
+
+def model_files(sources: Sequence[Path]) -> list[Path]:
+    """The model files among some paths, those in folders sorted by name.
+
+    Raises:
+        InputError: A path does not exist, or there is no model file.
+    """
+    found: list[Path] = []
+    for source in sources:
+        if not source.exists():
+            raise InputError(f"{source} not found: name model files ({', '.join(MODEL_SUFFIXES)}), or folders of them")
+        inside = sorted(path for path in source.iterdir() if path.is_file()) if source.is_dir() else [source]
+        found += [path for path in inside if path.name.endswith(MODEL_SUFFIXES) or not source.is_dir()]
+    if not found:
+        raise InputError(f"no model file ({', '.join(MODEL_SUFFIXES)}) in {', '.join(map(str, sources))}")
+    return found
+
+
+@dataclass(frozen=True)
+class _Broken:
+    fault: str
+    instance: Instance
+    proof: Proof
+    original: LinearModel
+
+
+def _infeasible_record(judge: Judge, problem: Problem, name: str, out: Path) -> dict[str, object]:
+    shape, iis, facts = judge.shape(problem), judge.iis(problem), find_facts(judge, problem)
+    suffix = next(suffix for suffix in MODEL_SUFFIXES if problem.path.name.endswith(suffix))
+    model_file = f"models/{name}{suffix}"
+    shutil.copyfile(problem.path, out / model_file)
+    return {
+        "problem_id": name,
+        "model_file": model_file,
+        "source": problem.path.name,
+        "action_set": "extended",
+        "problem_type": "mip" if shape.binaries | shape.integers else "lp",
+        "n_variables": len(shape.variables),
+        "n_constraints": len(shape.rows),
+        "initial_status": str(Status.INFEASIBLE),
+        **({} if iis is None else {"iis_constraints": list(iis.rows), "iis_bounds": list(iis.bounds)}),
+        "facts": asdict(facts),
+    }
+
+
+def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int, seed: int) -> list[_Broken]:
+    """Broken models of a feasible one, no two alike.
+
+    Raises:
+        ProblemError: The model has no optimum, or is not linear.
+    """
+    verdict = bench.judge.solve(problem)
+    if verdict.status is not Status.OPTIMAL or verdict.objective is None:
+        raise ProblemError(
+            f"the model is {verdict.status}: only an infeasible one, or one with an optimum, can be used"
+        )
+    model = read_linear_model(bench.judge, problem)
+    objective = bench.judge.solve(bench.load("original", model)).objective
+    if objective is None:
+        raise ProblemError("the model has no optimum once it is written as MPS")
+    rng = random.Random(f"{seed}/{problem.content_hash}")
+    made: list[_Broken] = []
+    taken: set[str] = set()
+    for attempt in range(_TRIES * per_model):
+        fault = FAULTS[rng.choice(list(faults))]
+        broken = fault.break_(rng, model)
+        if broken is None or broken == model or structure_hash(broken) in taken:
+            continue
+        broken = _mixed_in(rng, model, broken)
+        instance = Instance(model, broken, undo(model, broken), Specification("", {}))
+        proof = prove(bench, instance, objective, plain=2 * attempt >= _TRIES * per_model)
+        if proof is not None and fault.holds(proof.evidence):
+            made.append(_Broken(fault.name, instance, proof, model))
+            taken.add(structure_hash(broken))
+        if len(made) == per_model:
+            break
+    return made
+
+
+def _mixed_in(rng: random.Random, model: LinearModel, broken: LinearModel) -> LinearModel:
+    """Rows that a fault added stand at the end, which tells; they move somewhere among the others."""
+    rows = list(broken.rows)
+    for row in rows[len(model.rows) :]:
+        rows.remove(row)
+        rows.insert(rng.randint(0, len(rows)), row)
+    return LinearModel(tuple(rows), broken.columns, broken.constant)
+
+
+def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path) -> dict[str, object]:
+    problem_id = f"{name}f{place}"
+    model_file = f"models/{problem_id}.mps"
+    write_text(out / model_file, made.instance.broken.to_mps())
+    return {
+        "problem_id": problem_id,
+        "model_file": model_file,
+        "source": source.name,
+        "error_type": made.fault,
+        "difficulty": str(difficulty(made.proof, len(made.instance.undo.elements))),
+        **labels(made.instance, made.proof),
+        "structure_hash": structure_hash(made.instance.broken),
+        "original_hash": structure_hash(made.original),
+    }
