@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import os
 import random
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 from ordebug_plugin.agents import RelaxMinimal
 from ordebug_plugin.cli import main
-from ordebug_plugin.env import Outcome
+from ordebug_plugin.edits import Interval
+from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.generate.families import FAMILIES
 from ordebug_plugin.generate.family import Size
 from ordebug_plugin.generate.foreign import read_linear_model
 from ordebug_plugin.generate.importing import import_models
+from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
 from ordebug_plugin.generate.themes import THEMES
 from ordebug_plugin.problem import load_benchmark, load_problem
 from ordebug_plugin.rollout import play
@@ -24,21 +27,21 @@ from ordebug_plugin.verify.benchmark import check_benchmark
 from ordebug_plugin.verify.finding import Ruling
 from tests.toys import CONFLICT
 
-# A range, an equality, a free row's worth of names, a maximum with a constant, integers and a free variable.
+# An equality, names that are more than words, a maximum with a constant, an integer and a free variable.
 MIXED = """
 Maximize
- profit: 3 make[rye,1] + 2 make[tart,2] - buy(flour) - 0.5 swing + 10
+ profit: 3 make(rye,1) + 2 make(tart,2) - buy(flour) - 0.5 swing + 10
 Subject To
- hours[1]: 2 make[rye,1] + make[tart,2] <= 40
- hours[2]: make[rye,1] + 3 make[tart,2] <= 60
- -10 <= span: make[rye,1] - make[tart,2] + swing <= 10
- dough: make[rye,1] + make[tart,2] - buy(flour) = 0
- least: make[rye,1] + make[tart,2] >= 12
+ hours.1: 2 make(rye,1) + make(tart,2) <= 40
+ hours.2: make(rye,1) + 3 make(tart,2) <= 60
+ span: make(rye,1) - make(tart,2) + swing >= -10
+ dough: make(rye,1) + make(tart,2) - buy(flour) = 0
+ least: make(rye,1) + make(tart,2) >= 12
 Bounds
  swing free
  buy(flour) <= 35
 Generals
- make[tart,2]
+ make(tart,2)
 End
 """
 QUADRATIC = "Minimize\n obj: x\nSubject To\n c: x >= 1\n q: [ x ^2 ] <= 4\nEnd\n"
@@ -63,7 +66,7 @@ def test_feasible_models_are_broken_and_infeasible_ones_taken_as_they_are(tmp_pa
     check = check_benchmark(tmp_path / "bench")
     assert not check.wrong
     assert [proof.state for proof in check.proofs] == [Ruling.UNCHECKED] + 6 * [Ruling.PROVEN]  # one has no labels
-    names = {"hours[1]", "hours[2]", "span", "dough", "least"}
+    names = {"hours.1", "hours.2", "span", "dough", "least"}
     with Judge() as judge:
         for problem in load_benchmark(tmp_path / "bench").problems[1:4]:
             assert names <= set(judge.shape(problem).rows)
@@ -81,6 +84,25 @@ def test_a_model_read_and_written_has_the_same_optimum(tmp_path: Path) -> None:
         assert written == pytest.approx(-found)
         assert judge.shape(again) == judge.shape(problem)
         assert dict(judge.shape(again).terms) == dict(judge.shape(problem).terms)
+
+
+def test_a_range_is_written_as_one_and_no_fault_is_put_into_it(tmp_path: Path) -> None:
+    model = LinearModel(
+        (
+            Row("range", Sense.AT_MOST, (("x", 1.0), ("y", 2.0)), 10.0, span=4.0),
+            Row("least", Sense.AT_LEAST, (("x", 1.0),), 3.0),
+        ),
+        (Column("x", 1.0, upper=8.0), Column("y", 2.0, lower=-math.inf)),
+    )
+    path = tmp_path / "ranged.mps"
+    path.write_text(model.to_mps())
+    with Judge() as judge:
+        assert judge.shape(load_problem(path)).rows["range"] == Interval(6.0, 10.0)
+        read = read_linear_model(judge, load_problem(path))
+    assert read.to_mps() == model.to_mps()
+    import_models([path], tmp_path / "bench", per_model=4)
+    culprits = {row for problem in load_benchmark(tmp_path / "bench").problems for row in problem.truth.rows}
+    assert "range" not in culprits
 
 
 def test_the_same_seed_gives_the_same_bytes_and_another_one_other_faults(tmp_path: Path) -> None:
@@ -128,4 +150,4 @@ def test_the_infeasible_classics_are_imported_and_repaired(tmp_path: Path) -> No
     assert (report.infeasible, report.broken, report.refused) == (4, 0, ())
     with Judge() as judge:
         for problem in load_benchmark(tmp_path / "bench").problems:
-            assert play(judge, RelaxMinimal(), problem).outcome is Outcome.RECOVERED
+            assert play(RepairEnv(judge, problem), RelaxMinimal()).outcome is Outcome.RECOVERED
