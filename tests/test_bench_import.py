@@ -27,10 +27,10 @@ from ordebug_plugin.verify.benchmark import check_benchmark
 from ordebug_plugin.verify.finding import Ruling
 from tests.toys import CONFLICT
 
-# An equality, names that are more than words, a maximum with a constant, an integer and a free variable.
+# An equality, names that are more than words, a maximum, an integer and a free variable.
 MIXED = """
 Maximize
- profit: 3 make(rye,1) + 2 make(tart,2) - buy(flour) - 0.5 swing + 10
+ profit: 3 make(rye,1) + 2 make(tart,2) - buy(flour) - 0.5 swing
 Subject To
  hours.1: 2 make(rye,1) + make(tart,2) <= 40
  hours.2: make(rye,1) + 3 make(tart,2) <= 60
@@ -86,19 +86,21 @@ def test_a_model_read_and_written_has_the_same_optimum(tmp_path: Path) -> None:
         assert dict(judge.shape(again).terms) == dict(judge.shape(problem).terms)
 
 
-def test_a_range_is_written_as_one_and_no_fault_is_put_into_it(tmp_path: Path) -> None:
+def test_a_range_and_a_constant_are_kept_and_no_fault_is_put_into_the_range(tmp_path: Path) -> None:
     model = LinearModel(
         (
             Row("range", Sense.AT_MOST, (("x", 1.0), ("y", 2.0)), 10.0, span=4.0),
             Row("least", Sense.AT_LEAST, (("x", 1.0),), 3.0),
         ),
         (Column("x", 1.0, upper=8.0), Column("y", 2.0, lower=-math.inf)),
+        constant=7.0,
     )
     path = tmp_path / "ranged.mps"
     path.write_text(model.to_mps())
     with Judge() as judge:
         assert judge.shape(load_problem(path)).rows["range"] == Interval(6.0, 10.0)
         read = read_linear_model(judge, load_problem(path))
+        assert judge.solve(load_problem(path)).objective == pytest.approx(13.0)  # x + 2 y at its least, and 7
     assert read.to_mps() == model.to_mps()
     import_models([path], tmp_path / "bench", per_model=4)
     culprits = {row for problem in load_benchmark(tmp_path / "bench").problems for row in problem.truth.rows}
