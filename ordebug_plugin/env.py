@@ -17,6 +17,7 @@ from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms, apply_action, re
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
+from ordebug_plugin.specification import Specification
 from ordebug_plugin.verdict import IIS, Status, Verdict
 
 MAX_TURNS = 20
@@ -76,6 +77,7 @@ class Observation:
         terms: The linear terms of the rows in the IIS.
         history: The steps taken so far.
         previous: The observation before the last step; None at the start.
+        specification: What the model should say, where that is written down.
     """
 
     problem_id: str
@@ -89,6 +91,7 @@ class Observation:
     terms: Mapping[str, Terms] = field(repr=False)
     history: tuple[Step, ...]
     previous: Observation | None = field(default=None, repr=False)
+    specification: Specification | None = field(default=None, repr=False)
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -241,6 +244,7 @@ class RepairEnv:
             terms={} if iis is None else self.judge.terms(self.problem, iis.rows),
             history=self._history,
             previous=self._last,
+            specification=self.problem.specification,
         )
         return self._last
 

@@ -16,10 +16,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.errors import ProblemError
+from ordebug_plugin.specification import Specification, read_specification
 from ordebug_plugin.truth import UNKNOWN, Truth, read_truth
 
 MODEL_SUFFIXES = (".mps", ".mps.gz", ".lp", ".lp.gz")
 INDEX_NAME = "dataset.json"
+# A single model file `oven.mps` is described by `oven.spec.txt` beside it.
+SPECIFICATION_SUFFIX = ".spec.txt"
 
 
 @dataclass(frozen=True)
@@ -33,6 +36,7 @@ class Problem:
         error_type: Fault type (``A``…``I``) as labelled, or None.
         difficulty: Label of the benchmark, or None.
         truth: What is known about the fault.
+        specification: What the model should say, where that is written down.
     """
 
     id: str
@@ -41,6 +45,7 @@ class Problem:
     error_type: str | None = None
     difficulty: str | None = None
     truth: Truth = UNKNOWN
+    specification: Specification | None = None
 
 
 @dataclass(frozen=True)
@@ -82,12 +87,14 @@ def load_records(path: Path) -> tuple[Mapping[str, object], ...]:
 
 
 def load_problem(path: Path) -> Problem:
-    """Loads a single model file about which nothing is known.
+    """Loads a single model file about which nothing is known but the specification beside it, where there is one.
 
     Raises:
-        ProblemError: The file is missing, or not a model file by its name.
+        ProblemError: The file is missing, or not a model file by its name, or its specification is malformed.
     """
-    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path))
+    beside = path.with_name(_stem(path) + SPECIFICATION_SUFFIX)
+    specification = _load_specification(beside) if beside.exists() else None
+    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification)
 
 
 def _index_or_model(path: Path) -> Path:
@@ -127,7 +134,7 @@ def _read_record(record: object, root: Path) -> Problem:
     problem_id, model_file = record.get("problem_id"), record.get("model_file")
     if not isinstance(problem_id, str) or not isinstance(model_file, str):
         raise ProblemError("needs the strings 'problem_id' and 'model_file'")
-    model = root / model_file
+    model, specification_file = root / model_file, _optional_string(record, "specification_file")
     return Problem(
         id=problem_id,
         path=model,
@@ -135,7 +142,19 @@ def _read_record(record: object, root: Path) -> Problem:
         error_type=_optional_string(record, "error_type"),
         difficulty=_optional_string(record, "difficulty"),
         truth=read_truth(record),
+        specification=None if specification_file is None else _load_specification(root / specification_file),
     )
+
+
+def _load_specification(path: Path) -> Specification:
+    try:
+        return read_specification(path.read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise ProblemError(f"specification file {path} not found") from None
+    except (OSError, UnicodeDecodeError) as error:
+        raise ProblemError(f"specification file {path} cannot be read: {error}") from error
+    except ProblemError as error:
+        raise ProblemError(f"{path}: {error}") from error
 
 
 def _optional_string(record: Mapping[str, object], key: str) -> str | None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 
 from ordebug_plugin.actions import (
     ACTION_PREFIX,
@@ -27,10 +28,25 @@ SYSTEM_PROMPT = (
     f"Reason inside {THINK_OPEN} tags, then give exactly one action on a line that starts with '{ACTION_PREFIX}'.\n"
     "Actions: " + ", ".join(f"{kind}({signature.text})" for kind, signature in SIGNATURES.items())
 )
+SPECIFICATION_HEADING = "## Specification"
 # The public prompts list the row names up to this many rows, and only count them beyond.
 MAX_LISTED_ROWS = 15
 # A row's algebra is shown up to this many terms, and only counted beyond; its sides are always shown.
 MAX_TERMS = 12
+# Likewise in full detail: who is to write a row anew needs all of it.
+MAX_TERMS_FULL = 40
+
+
+class Detail(StrEnum):
+    """How much of the conflict a prompt shows; each shows what the one before it does.
+
+    NAMES: the rows and bounds of the IIS by name, as public prompts do. ALGEBRA: written out as they stand.
+    FULL: also what the specification says of them, where the problem has one.
+    """
+
+    NAMES = "names"
+    ALGEBRA = "algebra"
+    FULL = "full"
 
 
 @dataclass(frozen=True)
@@ -40,7 +56,7 @@ class Style:
     Attributes:
         labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
         history: List the actions taken so far. Public demonstrations have none.
-        algebra: Write out the rows and bounds of the IIS as they stand. Public prompts have names alone.
+        detail: How much of the conflict to show.
         conversation: Send the turns so far as a conversation, the whole state in each, as multi-turn GRPO trains it;
             else every turn is a conversation of its own, as the demonstrations are.
         system: The system prompt, or None for none.
@@ -48,7 +64,7 @@ class Style:
 
     labels: bool = False
     history: bool = True
-    algebra: bool = False
+    detail: Detail = Detail.NAMES
     conversation: bool = False
     system: str | None = SYSTEM_PROMPT
 
@@ -79,12 +95,20 @@ def render_user(observation: Observation, style: Style) -> str:
 
 
 def render_state(observation: Observation, style: Style) -> str:
-    """The state in the public compact form: solver status, IIS, model structure, then what was done so far."""
+    """The state in the public compact form: solver status, IIS, model structure, then what was done so far.
+
+    In full detail the specification follows the status, without what it says of elements outside the IIS: large models
+    must fit into a prompt. An element of the IIS that is not in it is none that the model should have.
+    """
     sections = []
     if style.labels:
         sections.append(f"## Problem\nID: {observation.problem_id}\nType: {observation.error_type or 'unknown'}")
     sections.append(f"## Current State\nStatus: {observation.status}")
-    iis = observation.iis
+    iis, specification = observation.iis, observation.specification
+    if style.detail is Detail.FULL and specification is not None:
+        statements = specification.about(() if iis is None else (*iis.rows, *iis.bounds))
+        lines = [f"{name}: {text}" for name, text in statements.items()]
+        sections.append("\n".join([SPECIFICATION_HEADING, specification.overview, *lines]))
     if iis is not None:
         lines = ["## IIS (Irreducible Infeasible Subsystem)", f"Conflicting Constraints: {list(iis.rows)!r}"]
         if iis.bounds:
@@ -92,8 +116,9 @@ def render_state(observation: Observation, style: Style) -> str:
         if iis.others:
             lines.append(f"Conflicting Others: {list(iis.others)!r}")
         sections.append("\n".join(lines))
-        if style.algebra:
-            sections.append("\n".join(["## IIS in Full", *_algebra(observation, iis)]))
+        if style.detail is not Detail.NAMES:
+            most_terms = MAX_TERMS_FULL if style.detail is Detail.FULL else MAX_TERMS
+            sections.append("\n".join(["## IIS in Full", *_algebra(observation, iis, most_terms)]))
     structure = [
         "## Model Structure",
         f"Constraints: {len(observation.rows)}",
@@ -126,21 +151,23 @@ def render_bounds(observation: Observation, variable: str) -> str:
     return f"{'integer ' if variable in shape.binaries | shape.integers else ''}{render_sides(bounds)}"
 
 
-def _algebra(observation: Observation, iis: IIS) -> list[str]:
+def _algebra(observation: Observation, iis: IIS, most_terms: int) -> list[str]:
     """The rows and bounds of the IIS as they stand. A row's name comes last, as a label in brackets."""
     shape, edits = observation.shape, observation.edits
-    rows = [f"{_sum(observation.terms[name])} {render_sides(edits.row(shape, name))} ({name})" for name in iis.rows]
+    sums = [_sum(observation.terms[name], most_terms) for name in iis.rows]
+    sides = [render_sides(edits.row(shape, name)) for name in iis.rows]
+    rows = [f"{left} {right} ({name})" for left, right, name in zip(sums, sides, iis.rows, strict=True)]
     return rows + [f"{name} {render_bounds(observation, name)}" for name in iis.bounds]
 
 
-def _sum(terms: Sequence[tuple[str, float]]) -> str:
+def _sum(terms: Sequence[tuple[str, float]], most_terms: int) -> str:
     """A linear expression: ``3 x - y + 0.5 z``."""
     text = ""
-    for name, coefficient in terms[:MAX_TERMS]:
+    for name, coefficient in terms[:most_terms]:
         sign = "-" if coefficient < 0 else "+"
         size = "" if abs(coefficient) == 1 else f"{abs(coefficient):.12g} "
         text += f" {sign} {size}{name}" if text else f"{'-' if sign == '-' else ''}{size}{name}"
-    rest = len(terms) - MAX_TERMS
+    rest = len(terms) - most_terms
     return f"{text} + … ({rest} more terms)" if rest > 0 else text or "0"
 
 
@@ -188,3 +215,10 @@ def strip_labels(state: str) -> str:
     if heading != "## Problem" or len(kept) == len(lines):
         return state
     return "\n".join([heading, *kept]) + gap + rest if kept else rest
+
+
+def strip_specification(state: str) -> str:
+    """Removes the specification from a rendered state."""
+    before, heading, rest = state.partition(f"\n\n{SPECIFICATION_HEADING}\n")
+    _, gap, after = rest.partition("\n\n")
+    return before + gap + after if heading else state

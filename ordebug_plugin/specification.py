@@ -14,7 +14,7 @@ It states the true data, so a row or a bound that says something else is at faul
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from ordebug_plugin.errors import ProblemError
 
@@ -29,7 +29,7 @@ class Specification:
     """
 
     overview: str
-    statements: Mapping[str, str]
+    statements: Mapping[str, str] = field(hash=False)  # a mapping has no hash
 
     def __str__(self) -> str:
         """The text of the file; `read_specification` reads it back unchanged."""
@@ -46,9 +46,11 @@ def read_specification(text: str) -> Specification:
     """Reads the text of a specification.
 
     Raises:
-        ProblemError: A line is no statement, or two are about the same element; names the line.
+        ProblemError: It is empty, a line is no statement, or two are about the same element; names the line.
     """
     overview, _, rest = text.strip().partition("\n\n")
+    if not overview:
+        raise ProblemError("the specification is empty: begin it with a paragraph about the problem as a whole")
     statements: dict[str, str] = {}
     first = overview.count("\n") + 3
     for number, line in enumerate(rest.split("\n") if rest else [], first):

@@ -17,7 +17,8 @@ from typing import Any
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, load_problem
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.specification import read_specification
 from ordebug_plugin.truth import dump_truth, load_truth
 
 COLUMN = "task"
@@ -43,6 +44,8 @@ def dump_task(task: Task, *, inline: bool = False) -> str:
         "truth": dump_truth(problem.truth),
         "history": task.history,
     }
+    if problem.specification is not None:  # the later turns of an environment are rendered from it
+        record["specification"] = str(problem.specification)
     if inline:
         try:
             record |= {"name": problem.path.name, "model": problem.path.read_text(encoding="utf-8")}
@@ -66,6 +69,7 @@ def load_task(text: str) -> Task:
         truth = load_truth(record["truth"])
         problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
         history = tuple(record["history"])
+        specification = read_specification(record["specification"]) if "specification" in record else None
         if not all(isinstance(answer, str) for answer in history):
             raise TypeError("an answer of the history is no text")
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ActionError) as error:
@@ -74,7 +78,7 @@ def load_task(text: str) -> Task:
         ) from error
     if load_problem(path).content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
-    return Task(Problem(problem_id, path, content_hash, error_type, truth=truth), history)
+    return Task(Problem(problem_id, path, content_hash, error_type, truth=truth, specification=specification), history)
 
 
 def load_style(text: str) -> Style:
@@ -84,10 +88,11 @@ def load_style(text: str) -> Style:
         ProblemError: The text is no style.
     """
     try:
-        return Style(**json.loads(text))
-    except (ValueError, TypeError) as error:
+        record = json.loads(text)
+        return Style(**{**record, "detail": Detail(record["detail"])})
+    except (ValueError, TypeError, KeyError) as error:
         raise ProblemError(
-            f"the dataset column {STYLE_COLUMN!r} holds no style ({error}): write it with `ordebug data grpo`"
+            f"the dataset column {STYLE_COLUMN!r} holds no style ({error!r}): write it with `ordebug data grpo`"
         ) from error
 
 

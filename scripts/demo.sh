@@ -32,7 +32,7 @@ touch "$OUT/.demo"
 say "problems and verified demonstrations"
 "$LF/ordebug" bench make "$OUT/train" --families plans --n 1500 --seed "$((2 * SEED))"
 "$LF/ordebug" bench make "$OUT/test" --families plans --n 200 --seed "$((2 * SEED + 1))" --exclude "$OUT/train"
-"$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --per-problem 4 --algebra --seed "$SEED"
+"$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --per-problem 4 --detail algebra --seed "$SEED"
 echo '{"or_debug_demo": {"file_name": "sft_train.json", "formatting": "or_debug"}}' >"$OUT/dataset_info.json"
 
 say "a random tiny Qwen3, its tokenizer trained on the demonstrations"
@@ -53,8 +53,8 @@ judge sft
 
 say "before GRPO: the states that the SFT model gets into, and what it would have to learn from there"
 "$LF/ordebug" eval "$OUT/train" --limit 250 --base-url "$url" --model sft --concurrency "$WORKERS" --max-steps 4 \
-  --max-tokens "$MAX_TOKENS" --algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
-"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 250 --algebra --turns "$OUT/explore"
+  --max-tokens "$MAX_TOKENS" --detail algebra --temperature 1 --out "$OUT/explore" --json >"$OUT/explore.json"
+"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_prompts.jsonl" --limit 250 --detail algebra --turns "$OUT/explore"
 "$LF/ordebug" preflight "$OUT/grpo_prompts.jsonl" --base-url "$url" --model sft --samples 4 --max-tokens "$MAX_TOKENS" \
   --concurrency "$WORKERS" --seed "$SEED" --out "$OUT/grpo_train.jsonl" || [ $? = 1 ] # 1: findings, which it has said
 stop_server

@@ -24,7 +24,7 @@ judge sft-multiturn --conversation
 stop_server
 
 say "multi-turn GRPO in stock ms-swift, whole conversations rewarded by Gurobi"
-"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_multiturn.jsonl" --limit 300 --algebra
+"$LF/ordebug" data grpo "$OUT/train" "$OUT/grpo_multiturn.jsonl" --limit 300 --detail algebra
 PATH="$PWD/$SWIFT:$PATH" train "$OUT/grpo_multiturn.log" "'reward': .*'frac_reward_zero_std': '[^']*'" \
   "$SWIFT/swift" rlhf recipes/cpu/grpo_multiturn.yaml --model "$OUT/sft" --dataset "$OUT/grpo_multiturn.jsonl" \
   --output_dir "$OUT/grpo_multiturn" --seed "$((42 + SEED))" --data_seed "$((42 + SEED))"

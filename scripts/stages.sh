@@ -66,7 +66,7 @@ judge() {
   local name=$1
   shift
   "$LF/ordebug" eval "$OUT/test" --base-url "$url" --model "$name" --concurrency "$WORKERS" --max-steps 5 \
-    --max-tokens "$MAX_TOKENS" --algebra "$@" --out "$OUT/eval/$name"
+    --max-tokens "$MAX_TOKENS" --detail algebra "$@" --out "$OUT/eval/$name"
 }
 
 # train LOG PATTERN COMMAND…: runs a training, and shows of its log what matches PATTERN.

@@ -233,7 +233,7 @@ def test_no_system_prompt_labels_and_no_history(tmp_path: Path) -> None:
     assert config["agent"]["style"] == {
         "labels": True,
         "history": False,
-        "algebra": False,
+        "detail": "names",
         "conversation": False,
         "system": None,
     }

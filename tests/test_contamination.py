@@ -13,9 +13,9 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.benchmark import make_benchmark, structure_hashes
 from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.verify.contamination import Contamination, find_contamination
-from tests.toys import PLANS
+from tests.toys import PLANS, describe
 
 N = 6
 
@@ -71,17 +71,16 @@ def test_a_model_under_other_names_is_found_by_its_structure(bench: Path, tmp_pa
     assert (found.models, found.structures, found.prompts) == ((), (record["problem_id"],), ())
 
 
-@pytest.mark.parametrize("algebra", [False, True])
+@pytest.mark.parametrize("detail", Detail)
 @pytest.mark.parametrize("kind", ["alpaca", "sharegpt", "messages", "grpo"])
 def test_rows_give_away_the_problems_they_show(
-    bench: Path, other: Path, tmp_path: Path, kind: str, algebra: bool
+    bench: Path, other: Path, tmp_path: Path, kind: str, detail: Detail
 ) -> None:
     alpaca, train = tmp_path / "alpaca.json", tmp_path / "train.jsonl"
-    options = ["--algebra"] if algebra else []
     if kind == "grpo":
-        assert main(["data", "grpo", str(bench), str(train), *options]) == 0
+        assert main(["data", "grpo", str(bench), str(train), "--detail", detail.value]) == 0
     else:
-        make_demonstrations(load_benchmark(bench), alpaca, seed=0, per_problem=8, style=Style(algebra=algebra))
+        make_demonstrations(load_benchmark(bench), alpaca, seed=0, per_problem=8, style=Style(detail=detail))
         document = json.loads(alpaca.read_text())
         for row in document["data"]:
             del row["metadata"]  # then only the prompts can tell
@@ -95,6 +94,23 @@ def test_rows_give_away_the_problems_they_show(
     assert found.models == (ids(bench) if kind == "grpo" else ())
     assert found.training.unread == 0
     assert not overlap(train, other).found
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_a_specification_hides_no_prompt(bench: Path, other: Path, tmp_path: Path, detail: Detail) -> None:
+    """The same conflicts, told in words of their own in the training data, the test problems, both or neither."""
+    described = [tmp_path / "made", tmp_path / "bought"]
+    for folder in described:
+        shutil.copytree(bench, folder)
+        describe(folder, f"All of this was {folder.name}.")
+    train = tmp_path / "train.jsonl"
+    assert main(["data", "grpo", str(described[0]), str(train), "--detail", detail.value]) == 0
+    assert ("All of this was made." in json.loads(train.read_text().splitlines()[0])["messages"][-1]["content"]) == (
+        detail is Detail.FULL
+    )
+    for test in (bench, *described):
+        assert overlap(train, test).prompts == ids(bench)
+    assert not overlap(train, other).prompts
 
 
 def test_labels_do_not_hide_a_prompt(bench: Path, tmp_path: Path) -> None:

@@ -15,7 +15,7 @@ from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.generate import make_benchmark, make_demonstrations
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import INSTRUCTION, Style, render_state
+from ordebug_plugin.prompt import INSTRUCTION, Detail, Style, render_state
 from ordebug_plugin.shown import read_state
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.dataset import AMBIGUOUS, ANONYMOUS, NO_PROBLEM, DatasetCheck, match_rows, replay_all
@@ -168,7 +168,7 @@ class TestRows:
             env.step("no action at all")
             env.step(answer("RELAX_CONSTRAINT(low, 2.0)"))
             observation = env.step(answer("DROP_CONSTRAINT(nope)")).observation
-            state = render_state(observation, Style(algebra=True))
+            state = render_state(observation, Style(detail=Detail.ALGEBRA))
         later = only(bench, row(answer("RELAX_CONSTRAINT(high, 1.5)"), state))
         assert (later.recovered, later.true_prompt, later.hit) == (True, True, False)
         # From the model as loaded the same answer would not be enough.

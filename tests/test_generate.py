@@ -17,7 +17,7 @@ from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.generate import make_benchmark, make_demonstrations, structure_hashes
 from ordebug_plugin.problem import Benchmark, load_benchmark
-from ordebug_plugin.prompt import INSTRUCTION, Style, render_state
+from ordebug_plugin.prompt import INSTRUCTION, Detail, Style, render_state
 from ordebug_plugin.solver import Judge
 from tests.toys import PLANS
 
@@ -43,7 +43,7 @@ def demonstrate(benchmark: Benchmark, out: Path, style: Style, **options: float)
     return data
 
 
-@pytest.fixture(scope="module", params=[Style(), Style(algebra=True)], ids=["names", "algebra"])
+@pytest.fixture(scope="module", params=[Style(), Style(detail=Detail.ALGEBRA)], ids=["names", "algebra"])
 def style(request: pytest.FixtureRequest) -> Style:
     chosen: Style = request.param
     return chosen
@@ -220,7 +220,9 @@ def test_reasoning_names_only_what_the_prompt_shows(rows: list[dict[str, str]]) 
 def test_demonstrations_vary_and_show_later_turns(style: Style, rows: list[dict[str, str]]) -> None:
     answers = [parse_answer(row["output"]) for row in rows]
     kinds = {answer.action.kind for answer in answers if answer.action is not None}
-    if style.algebra:  # nearly every conflict holds an oddity, so the careful repairer seldom has to try something
+    if (
+        style.detail is Detail.ALGEBRA
+    ):  # nearly every conflict holds an oddity, so the careful repairer seldom has to try something
         assert kinds >= {ActionKind.DROP_CONSTRAINT, ActionKind.RELAX_CONSTRAINT, ActionKind.UPDATE_BOUNDS}
     else:
         assert kinds == {*REPAIRS, ActionKind.CHECK_SLACK}
@@ -249,7 +251,7 @@ def oddities(prompt: str) -> set[str]:
 
 def test_the_two_repairers(benchmark: Benchmark, tmp_path: Path) -> None:
     """With algebra: what is marked odd is odd, the hurried takes the first row, the careful what is marked."""
-    rows = demonstrate(benchmark, tmp_path, Style(algebra=True))
+    rows = demonstrate(benchmark, tmp_path, Style(detail=Detail.ALGEBRA))
     hurried = careful = 0
     for row in rows:
         answer = parse_answer(row["output"])
@@ -274,7 +276,9 @@ def test_the_two_repairers(benchmark: Benchmark, tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("hurried", [0.0, 1.0])
 def test_the_share_of_the_hurried_repairer_is_yours(benchmark: Benchmark, tmp_path: Path, hurried: float) -> None:
-    thoughts = [row["output"] for row in demonstrate(benchmark, tmp_path, Style(algebra=True), hurried=hurried)]
+    thoughts = [
+        row["output"] for row in demonstrate(benchmark, tmp_path, Style(detail=Detail.ALGEBRA), hurried=hurried)
+    ]
     assert any("The odd" in text for text in thoughts) == (hurried == 0)
     assert any("The first" in text for text in thoughts) == (hurried == 1)
 

@@ -1,5 +1,6 @@
 import gzip
 import json
+import pickle
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,7 @@ from ordebug_plugin.actions import parse_action
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.truth import Truth, read_truth
-from tests.toys import CONFLICT, FEASIBLE
+from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, FEASIBLE
 
 
 def index(folder: Path, *records: object) -> Path:
@@ -33,6 +34,34 @@ def test_a_single_file_is_a_benchmark(tmp_path: Path) -> None:
     (problem,) = load_benchmark(tmp_path / "mine.lp").problems
     assert problem.id == "mine"
     assert problem.truth == Truth()
+    assert problem.specification is None
+
+
+@pytest.mark.parametrize("name", ["mine.lp", "mine.lp.gz"])
+def test_the_specification_beside_a_single_file_is_its_own(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(CONFLICT.encode() if name.endswith("lp") else gzip.compress(CONFLICT.encode()))
+    (tmp_path / "mine.spec.txt").write_text(CONFLICT_SPECIFICATION)
+    (problem,) = load_benchmark(tmp_path / name).problems
+    assert str(problem.specification) == CONFLICT_SPECIFICATION
+    (tmp_path / "mine.spec.txt").write_text(f"{CONFLICT_SPECIFICATION}and so on\n")
+    with pytest.raises(ProblemError, match=r"mine\.spec\.txt: line 7 of the specification is no statement"):
+        load_benchmark(tmp_path / name)
+
+
+def test_a_record_names_its_specification(tmp_path: Path) -> None:
+    (tmp_path / "a.lp").write_text(CONFLICT)
+    (tmp_path / "specs").mkdir()
+    (tmp_path / "specs" / "a.txt").write_text(CONFLICT_SPECIFICATION)
+    record = {"problem_id": "a", "model_file": "a.lp"}
+    described, plain = load_benchmark(
+        index(tmp_path, record | {"specification_file": "specs/a.txt"}, record | {"specification_file": None})
+    ).problems
+    assert described.specification is not None
+    assert described.specification.overview == "A baker plans a day. Cost is to be as low as possible."
+    assert list(described.specification.statements) == ["y", "high", "low", "x"]
+    assert plain.specification is None
+    copy = pickle.loads(pickle.dumps(described))
+    assert {described: "found", plain: "other"}[copy] == "found"  # problems are keys, and travel to workers
 
 
 @pytest.mark.parametrize(
@@ -47,6 +76,15 @@ def test_a_single_file_is_a_benchmark(tmp_path: Path) -> None:
         ({"problem_id": "a", "model_file": "a.lp", "original_objective": float("nan")}, "must be a finite number"),
         ({"problem_id": "a", "model_file": "a.lp", "original_objective": True}, "must be a finite number"),
         ({"problem_id": "a", "model_file": "a.lp", "error_type": 3}, "must be a string"),
+        ({"problem_id": "a", "model_file": "a.lp", "specification_file": 3}, "specification_file must be a string"),
+        ({"problem_id": "a", "model_file": "a.lp", "specification_file": "no.txt"}, r"file .*no\.txt not found"),
+        ({"problem_id": "a", "model_file": "a.lp", "specification_file": "."}, "specification file .* cannot be read"),
+        (
+            {"problem_id": "a", "model_file": "a.lp", "specification_file": "twice.txt"},
+            r"problems\[0\]: .*twice\.txt: line 4 of the specification: a second statement about 'c'",
+        ),
+        ({"problem_id": "a", "model_file": "a.lp", "specification_file": "empty.txt"}, r"empty\.txt: .* is empty"),
+        ({"problem_id": "a", "model_file": "a.lp", "specification_file": "bad.mps.gz"}, "cannot be read"),
         ({"problem_id": "a", "model_file": "a.lp", "culprit": {"rows": "c1"}}, "list of strings"),
         ({"problem_id": "a", "model_file": "a.lp", "culprit": {}, "fix": ["MEND(c1)"]}, "fix is no action"),
     ],
@@ -54,6 +92,8 @@ def test_a_single_file_is_a_benchmark(tmp_path: Path) -> None:
 def test_a_bad_record_is_named(tmp_path: Path, record: object, reason: str) -> None:
     (tmp_path / "a.lp").write_text(CONFLICT)
     (tmp_path / "bad.mps.gz").write_bytes(gzip.compress(CONFLICT.encode())[:-12])
+    (tmp_path / "twice.txt").write_text("A problem.\n\nc: One.\nc: Two.\n")
+    (tmp_path / "empty.txt").write_text("\n")
     with pytest.raises(ProblemError, match=reason):
         load_benchmark(index(tmp_path, record))
 

@@ -1,4 +1,5 @@
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,7 +9,9 @@ from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.prompt import (
     MAX_LISTED_ROWS,
+    MAX_TERMS_FULL,
     SYSTEM_PROMPT,
+    Detail,
     Style,
     canonical_answer,
     render_answer,
@@ -17,9 +20,11 @@ from ordebug_plugin.prompt import (
     render_sides,
     render_state,
     strip_labels,
+    strip_specification,
 )
 from ordebug_plugin.solver import Judge
-from tests.toys import CONFLICT, answer, write_problem
+from ordebug_plugin.specification import read_specification
+from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, answer, write_problem
 
 STATE = """## Current State
 Status: INFEASIBLE
@@ -147,16 +152,78 @@ End
     with Judge() as judge:
         env = RepairEnv(judge, problem)
         start = env.reset()
-        state = render_state(start, Style(algebra=True))
+        state = render_state(start, Style(detail=Detail.ALGEBRA))
         env.step(answer("UPDATE_BOUNDS(w, 0, 5)"))
-        later = render_state(env.step(answer("RELAX_CONSTRAINT(long, 1)")).observation, Style(algebra=True))
+        later = render_state(env.step(answer("RELAX_CONSTRAINT(long, 1)")).observation, Style(detail=Detail.ALGEBRA))
     section = state.partition("## IIS in Full\n")[2].partition("\n\n")[0].splitlines()
+    full = render_state(start, Style(detail=Detail.FULL))
+    assert "x11 + w - 2.5 b >= 100 (long)" in full
+    assert "more terms" not in full
     assert section[0] == "x0 + x1 + x2 + x3 + x4 + x5 + x6 + x7 + x8 + x9 + x10 + x11 + … (2 more terms) >= 100 (long)"
     assert section[1:] == [*(f"{name} in [0, 1]" for name in names), "w integer in [0, 3]"]
     assert render_bounds(start, "b") == "binary"
     assert ">= 99 (long)" in later
     assert "w integer in [0, 5]" in later
     assert "IIS in Full" not in render_state(RepairEnv(Judge(), problem).reset(), Style())
+
+
+FULL_STATE = """## Current State
+Status: INFEASIBLE
+
+## Specification
+A baker plans a day. Cost is to be as low as possible.
+high: The oven is available for at most 2 hours.
+low: A loaf (x) is wanted at least 1 time.
+
+## IIS (Irreducible Infeasible Subsystem)
+Conflicting Constraints: ['low', 'high']
+
+## IIS in Full
+x >= 5 (low)
+x <= 2 (high)
+
+## Model Structure
+Constraints: 3
+Variables: 2
+Constraint Names: ['low', 'high', 'side']"""
+
+
+def test_full_detail_quotes_what_is_said_of_the_conflict_to_the_byte(tmp_path: Path) -> None:
+    problem = write_problem(tmp_path / "a.lp", CONFLICT)
+    described = replace(problem, specification=read_specification(CONFLICT_SPECIFICATION))
+    with Judge() as judge:
+        plain, observation = (RepairEnv(judge, one).reset() for one in (problem, described))
+    full, algebra, names = (render_state(observation, Style(detail=detail)) for detail in reversed(Detail))
+    assert full == FULL_STATE
+    assert [algebra, names] == [render_state(plain, Style(detail=detail)) for detail in (Detail.ALGEBRA, Detail.NAMES)]
+    assert names == STATE
+    assert strip_specification(full) == algebra == render_state(plain, Style(detail=Detail.FULL))
+
+
+def test_full_detail_follows_the_conflict(tmp_path: Path) -> None:
+    """What is quoted changes with the IIS, and of an element that nobody asked for nothing is."""
+    text = "A shop.\n\nsame: A row of this name is not in the model.\nx: Hours, at most 30.\nold: Sold hours, under 2."
+    model = "Minimize\n obj: x\nSubject To\n old: x <= 2\n new: x >= 9\nBounds\n x <= 3\nEnd\n"
+    problem = replace(write_problem(tmp_path / "a.lp", model), specification=read_specification(text))
+    with Judge() as judge:
+        env = RepairEnv(judge, problem)
+        first = env.reset()
+        second = env.step(answer("DROP_CONSTRAINT(old)")).observation
+    sections = [render_state(one, Style(detail=Detail.FULL)).split("\n\n")[1].split("\n") for one in (first, second)]
+    assert sections == [
+        ["## Specification", "A shop.", "old: Sold hours, under 2."],
+        ["## Specification", "A shop.", "x: Hours, at most 30."],
+    ]
+
+
+def test_forty_terms_are_written_out_in_full_detail(tmp_path: Path) -> None:
+    for size, cut in ((MAX_TERMS_FULL, False), (MAX_TERMS_FULL + 1, True)):
+        text = f"Minimize\n obj: x0\nSubject To\n long: {' + '.join(f'x{i}' for i in range(size))} <= -1\nEnd\n"
+        with Judge() as judge:
+            observation = RepairEnv(judge, write_problem(tmp_path / f"{size}.lp", text)).reset()
+        state = render_state(observation, Style(detail=Detail.FULL))
+        assert (f"x{MAX_TERMS_FULL - 1} + … (1 more terms) <= -1" in state) == cut
+        assert (f"x{MAX_TERMS_FULL - 1} <= -1" in state) == (not cut)
 
 
 @pytest.mark.parametrize(

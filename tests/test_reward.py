@@ -6,7 +6,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 
 import pytest
@@ -19,14 +19,16 @@ from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.exploits import EXPLOITS, check_problem
 from ordebug_plugin.grading import Grader, Task
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.reward import COMPONENTS, PRESETS, Weights
 from ordebug_plugin.reward_functions import FAILURES, REWARDS, neutral
 from ordebug_plugin.reward_pool import Limits, RewardPool
 from ordebug_plugin.solver import Judge
-from ordebug_plugin.tasks import dump_task, load_task
+from ordebug_plugin.specification import read_specification
+from ordebug_plugin.tasks import dump_task, load_style, load_task
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.workers import Lost, Workers
-from tests.toys import CONFLICT, FEASIBLE, answer, write_problem
+from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, FEASIBLE, answer, write_problem
 
 # The fault raised `low` from 1 to 5.
 TRUTH = Truth(rows=("low",), objective=1.0, fix=(parse_action("UPDATE_RHS(low, 1)"),))
@@ -327,6 +329,27 @@ class TestTasks:
         assert replace(loaded.problem, path=problem.path) == problem
         assert loaded.history == task.history
         assert loaded.problem.path.read_text() == CONFLICT
+
+    def test_a_specification_travels_with_its_task(self, problem: Problem) -> None:
+        described = replace(problem, specification=read_specification(CONFLICT_SPECIFICATION))
+        loaded = load_task(dump_task(Task(described))).problem
+        assert loaded == described
+        assert str(loaded.specification) == CONFLICT_SPECIFICATION
+        assert "specification" not in json.loads(dump_task(Task(problem)))
+        with pytest.raises(ProblemError, match="line 3 of the specification"):
+            load_task(json.dumps(json.loads(dump_task(Task(problem))) | {"specification": "A shop.\n\nnothing"}))
+
+    @pytest.mark.parametrize("detail", Detail)
+    def test_a_style_survives_the_dataset(self, detail: Detail) -> None:
+        style = Style(history=False, detail=detail, system=None)
+        loaded = load_style(json.dumps(asdict(style)))
+        assert loaded == style
+        assert loaded.detail is detail
+
+    @pytest.mark.parametrize("text", ["", "[]", "{}", '{"detail": "all"}', '{"detail": [1]}', '{"algebra": true}'])
+    def test_no_style_is_said(self, text: str) -> None:
+        with pytest.raises(ProblemError, match=r"holds no style.*ordebug data grpo"):
+            load_style(text)
 
     def test_another_model_at_the_same_path_is_refused(self, tmp_path: Path) -> None:
         text = dump_task(Task(write_problem(tmp_path / "a.lp", CONFLICT)))

@@ -17,7 +17,7 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
-from ordebug_plugin.prompt import Style, render_messages
+from ordebug_plugin.prompt import Detail, Style, render_messages
 from ordebug_plugin.reward_functions import FAILURES, REWARDS
 from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge
@@ -53,7 +53,7 @@ def prompts(tmp_path: Path, tiny_model: Path) -> Path:
     (demo / "sft").symlink_to(tiny_model)
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
     assert main(["bench", "make", str(demo / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
-    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--algebra"]) == 0
+    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--detail", "algebra"]) == 0
     for name in ("grpo_train.jsonl", "grpo_multiturn.jsonl"):
         shutil.copy(demo / "grpo_prompts.jsonl", demo / name)
     return tmp_path
@@ -216,7 +216,7 @@ class TestGym:
             observation = env.reset()
             for text in answers:
                 observation = env.step(text).observation
-            style = Style(conversation=True, algebra=True)
+            style = Style(conversation=True, detail=Detail.ALGEBRA)
             expected = [asdict(message) for message in render_messages(observation, style)]
         assert request.messages == expected
 

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from pathlib import Path
 
 from ordebug_plugin.generate import Wanted
-from ordebug_plugin.problem import Problem
+from ordebug_plugin.problem import Problem, load_benchmark
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.specification import Specification
 from ordebug_plugin.truth import UNKNOWN, Truth
 
 # What `make_benchmark` makes of it needs no specification, and is small.
@@ -22,6 +25,14 @@ Subject To
 Bounds
  y <= 50
 End
+"""
+# What `CONFLICT` should say: `low` contradicts it. Nobody asked for `side`, of which it says nothing.
+CONFLICT_SPECIFICATION = """A baker plans a day. Cost is to be as low as possible.
+
+y: Cakes, at most 50.
+high: The oven is available for at most 2 hours.
+low: A loaf (x) is wanted at least 1 time.
+x: Loaves baked, at least 0.
 """
 # Infeasible, and unbounded once `high` is gone.
 UNBOUNDED_WITHOUT_HIGH = """
@@ -76,6 +87,20 @@ def write_problem(path: Path, text: str, truth: Truth = UNKNOWN) -> Problem:
         content_hash=hashlib.sha256(path.read_bytes()).hexdigest(),
         truth=truth,
     )
+
+
+def describe(benchmark: Path, words: str) -> None:
+    """Gives every problem of a benchmark a specification that says the same words of each row and variable."""
+    index = json.loads((benchmark / "dataset.json").read_text())
+    problems = load_benchmark(benchmark).problems
+    (benchmark / "specs").mkdir(exist_ok=True)
+    with Judge() as judge:
+        for record, problem in zip(index["problems"], problems, strict=True):
+            shape = judge.shape(problem)
+            specification = Specification(words, dict.fromkeys((*shape.rows, *shape.variables), words))
+            record["specification_file"] = f"specs/{problem.id}.txt"
+            (benchmark / record["specification_file"]).write_text(str(specification))
+    (benchmark / "dataset.json").write_text(json.dumps(index))
 
 
 def answer(action: str) -> str:

@@ -12,7 +12,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
-from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 
@@ -85,9 +85,15 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_algebra_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--algebra``, which must be the same wherever one model is trained and evaluated."""
-    parser.add_argument("--algebra", action="store_true", help="write out the rows and bounds of the IIS in prompts")
+def add_detail_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated."""
+    parser.add_argument(
+        "--detail",
+        choices=[detail.value for detail in Detail],
+        default=Detail.NAMES.value,
+        help="prompts show the conflict by name, write it out (algebra), or also say what the specification demands of "
+        "it (full); default %(default)s",
+    )
 
 
 def add_work_limit_option(parser: argparse._ActionsContainer) -> None:

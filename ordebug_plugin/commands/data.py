@@ -13,7 +13,7 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
-    add_algebra_option,
+    add_detail_option,
     add_system_option,
     positive,
     print_json,
@@ -28,7 +28,7 @@ from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.generate.repairers import HURRIED
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.prompt import Detail, Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -63,7 +63,7 @@ def add_parser(commands: Subparsers) -> None:
         metavar="SHARE",
         help="share of answers that take the first row listed, not what is odd (default %(default)s)",
     )
-    add_algebra_option(parser)
+    add_detail_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_demos)
 
@@ -80,7 +80,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--inline", action="store_true", help="put the models in, instead of their absolute paths")
     add_system_option(parser)
-    add_algebra_option(parser)
+    add_detail_option(parser)
     parser.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_grpo)
@@ -132,7 +132,7 @@ def run_demos(options: argparse.Namespace) -> int:
             options.target,
             seed=options.seed,
             per_problem=options.per_problem,
-            style=Style(algebra=options.algebra),
+            style=Style(detail=Detail(options.detail)),
             hurried=options.hurried,
             on_progress=lambda _: advance(""),
         )
@@ -151,7 +151,7 @@ def run_grpo(options: argparse.Namespace) -> int:
         SolverError: Gurobi failed.
     """
     problems = load_benchmark(options.benchmark).problems[: options.limit]
-    style = Style(labels=options.labels, algebra=options.algebra, system=system_prompt(options))
+    style = Style(labels=options.labels, detail=Detail(options.detail), system=system_prompt(options))
     episodes = load_run(options.turns)[1] if options.turns is not None else ()
     wanted = {problem.content_hash for problem in problems}
     later = any(len(episode.turns) > 1 and episode.problem_hash in wanted for episode in episodes)

@@ -14,7 +14,7 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
-    add_algebra_option,
+    add_detail_option,
     add_system_option,
     add_work_limit_option,
     nonnegative,
@@ -32,7 +32,7 @@ from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, Unusable, run_evaluation, summary_record
 from ordebug_plugin.evaluate.table import run_table
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.prompt import Detail, Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -64,7 +64,7 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument(
         "--conversation", action="store_true", help="send the turns so far as a conversation, as multi-turn GRPO does"
     )
-    add_algebra_option(more)
+    add_detail_option(more)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     add_work_limit_option(parser)
     parser.set_defaults(run=run)
@@ -150,11 +150,12 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
     style = Style(
         labels=options.labels,
         history=not options.no_history,
-        algebra=options.algebra,
+        detail=Detail(options.detail),
         conversation=options.conversation,
         system=system_prompt(options),
     )
     chat = connect(options, style)
     sampling = asdict(sampling_of(options))
-    record = {"name": options.model, "base_url": options.base_url, "style": asdict(style), "sampling": sampling}
+    shown = {**asdict(style), "detail": style.detail.value}  # YAML knows no enums
+    record = {"name": options.model, "base_url": options.base_url, "style": shown, "sampling": sampling}
     return chat, record

@@ -78,7 +78,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but two by keyword
         out: The file to write, ``{"metadata": …, "data": [{instruction, input, output, metadata}, …]}``.
         seed: Problem i depends on (seed, i) alone.
         per_problem: Rows wanted per problem; a problem that resists gives fewer.
-        style: What the prompts show; with `algebra` the reasoning weighs it.
+        style: What the prompts show; where they show more than names, the reasoning weighs the algebra.
         hurried: Share of answers by the hurried repairer (`repairers`), from 0 to 1.
         on_progress: Called with the number of problems done, after each.
 

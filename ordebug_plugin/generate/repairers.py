@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
-from ordebug_plugin.prompt import Style, render_answer
+from ordebug_plugin.prompt import Detail, Style, render_answer
 
 # Share of answers by the hurried repairer, unless told otherwise.
 HURRIED = 0.6
@@ -85,13 +85,14 @@ def choose(observation: Observation, style: Style, rng: random.Random, hurried: 
             if rows
             else _free(observation, opening, "The first one", bounds[0])
         )
-    odd_bounds = [name for name in bounds if style.algebra and _is_odd_variable(observation, name)]
-    odd_rows = [name for name in rows if style.algebra and _is_odd_row(observation, name)]
+    numbers = style.detail is not Detail.NAMES
+    odd_bounds = [name for name in bounds if numbers and _is_odd_variable(observation, name)]
+    odd_rows = [name for name in rows if numbers and _is_odd_row(observation, name)]
     if odd_bounds:
         return _free(observation, opening, "The odd bound", rng.choice(odd_bounds))
     if odd_rows:
         return _drop(opening, "The odd one goes", rng.choice(odd_rows))
-    if bounds and (not rows or (not style.algebra and rng.random() < BOUND_SHARE)):
+    if bounds and (not rows or (not numbers and rng.random() < BOUND_SHARE)):
         return _free(observation, opening, "Some bound", rng.choice(bounds))
     kind = rng.choices(list(ROW_ACTIONS), weights=list(ROW_ACTIONS.values()))[0]
     return _on_row(kind, rng.choice(rows), opening, rng)
@@ -171,7 +172,7 @@ def _last_amount(observation: Observation) -> dict[str, float]:
 
 def _opening(observation: Observation, rows: list[str], bounds: list[str], style: Style) -> str:
     """Names the conflict as the prompt lists it: rows, then variables; with algebra their senses, and what is odd."""
-    if not style.algebra:
+    if style.detail is Detail.NAMES:
         return f"In conflict: {'; '.join(rows + bounds)}."
     # Senses, not numbers: a tiny model that copies numbers of many digits gets caught in repeating them.
     shape, edits = observation.shape, observation.edits

@@ -2,7 +2,7 @@
 
 Ids say nothing: the public sets use the same ids for different models. Three things do: the bytes of a model, the
 structure of a model under other names (for benchmarks made here), and the first prompt that a test problem gives, less
-the lines that leak its label.
+the lines that leak its label and less its specification: the same conflict told in other words is the same problem.
 """
 
 from __future__ import annotations
@@ -16,12 +16,12 @@ from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
-from ordebug_plugin.prompt import Style, render_state, strip_labels
+from ordebug_plugin.prompt import Detail, Style, render_state, strip_labels, strip_specification
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import COLUMN
 
 # Every way in which a first prompt may have been written.
-_STYLES = tuple(Style(algebra=algebra) for algebra in (False, True))
+_STYLES = tuple(Style(detail=detail) for detail in Detail)
 # Where a state begins in a message, with labels and without.
 _BEGINNINGS = ("## Problem\n", "## Current State\n")
 
@@ -35,7 +35,7 @@ class Training:
         unread: Rows in which neither a prompt nor a model was found.
         models: Content hashes of models.
         structures: Structure hashes of models.
-        states: States shown in prompts, without labels.
+        states: States shown in prompts, without labels and specifications.
     """
 
     items: int
@@ -103,7 +103,7 @@ def find_contamination(
 
 def _first_states(judge: Judge, problem: Problem) -> set[str]:
     observation = RepairEnv(judge, problem).reset()
-    return {render_state(observation, style) for style in _STYLES}
+    return {strip_specification(render_state(observation, style)) for style in _STYLES}
 
 
 def _structures(bench: Path) -> list[str | None]:
@@ -149,7 +149,7 @@ def _holds_rows(path: Path) -> bool:
 
 
 def _states(row: Mapping[str, object]) -> Iterator[str]:
-    """The states that a row shows, without labels."""
+    """The states that a row shows, without labels and specifications."""
     texts = [row.get("input")]
     for turns, content in (("conversations", "value"), ("messages", "content")):
         listed = row.get(turns)
@@ -159,7 +159,7 @@ def _states(row: Mapping[str, object]) -> Iterator[str]:
         if isinstance(text, str):
             begin = min((text.find(heading) for heading in _BEGINNINGS if heading in text), default=-1)
             if begin >= 0:
-                yield strip_labels(text[begin:])
+                yield strip_specification(strip_labels(text[begin:]))
 
 
 def _model(row: Mapping[str, object]) -> str | None:

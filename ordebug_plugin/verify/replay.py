@@ -12,14 +12,14 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import OrdebugError, SolverError
 from ordebug_plugin.grading import Replay
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.prompt import Style, render_answer, render_state
+from ordebug_plugin.prompt import Detail, Style, render_answer, render_state
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import score
 from ordebug_plugin.shown import Shown
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.parallel import judge_of
 
-_STYLES = tuple(Style(history=False, algebra=algebra) for algebra in (False, True))
+_STYLES = tuple(Style(history=False, detail=detail) for detail in Detail)
 
 
 @dataclass(frozen=True)
