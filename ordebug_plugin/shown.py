@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, parse_action
 from ordebug_plugin.errors import ActionError
-from ordebug_plugin.prompt import strip_labels, strip_specification
+from ordebug_plugin.prompt import strip_labels
 
 _HISTORY = "\n\n## Previous Actions\n"
 _ROWS = re.compile(r"^## IIS \(.*\nConflicting Constraints: (\[.*\])$", re.MULTILINE)
@@ -35,7 +35,7 @@ def read_state(text: str) -> Shown:
     state, _, past = strip_labels(text).partition(_HISTORY)
     lines = [_past_action(line) for line in past.split("\n")] if past else []
     history = tuple(action for read, action in lines if read)
-    return Shown(state, _iis_rows(strip_specification(state)), history if len(history) == len(lines) else None)
+    return Shown(state, _iis_rows(state), history if len(history) == len(lines) else None)
 
 
 def _iis_rows(state: str) -> tuple[str, ...] | None:

@@ -13,9 +13,9 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.benchmark import make_benchmark, structure_hashes
 from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.prompt import MAX_TERMS, Detail, Style
 from ordebug_plugin.verify.contamination import Contamination, find_contamination
-from tests.toys import PLANS, describe
+from tests.toys import PLANS, describe, write_problem
 
 N = 6
 
@@ -111,6 +111,16 @@ def test_a_specification_hides_no_prompt(bench: Path, other: Path, tmp_path: Pat
     for test in (bench, *described):
         assert overlap(train, test).prompts == ids(bench)
     assert not overlap(train, other).prompts
+
+
+@pytest.mark.parametrize("detail", Detail)
+def test_a_long_row_hides_no_prompt(tmp_path: Path, detail: Detail) -> None:
+    """It is written out further in full detail than before."""
+    terms = " + ".join(f"x{number}" for number in range(MAX_TERMS + 1))
+    text = f"Minimize\n obj: x0\nSubject To\n long: {terms} <= -1\nEnd\n"
+    model, train = write_problem(tmp_path / "a.lp", text).path, tmp_path / "train.jsonl"
+    assert main(["data", "grpo", str(model), str(train), "--detail", detail.value]) == 0
+    assert overlap(train, model).prompts == ("a",)
 
 
 def test_labels_do_not_hide_a_prompt(bench: Path, tmp_path: Path) -> None:
