@@ -60,12 +60,12 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     plan = _draw_plan(rng, size, theme)
     sheet = Sheet(rng)
     for lane, tons in plan.tons.items():
-        what, most = f"{lane.good} sent from {lane.origin} to {lane.target}", above(tons, rng, 1.1, 1.6)
+        way, most = f"from {lane.origin} to {lane.target}", above(tons, rng, 1.1, 1.6)
         sheet.add(
             Column(lane.name, round(rng.uniform(2, 30), 1), 0, most, role="ship", index=_index(lane)),
-            f"Tons of {what}; the route carries at most {most}.",
-            f"{capital(what)}, in tons: from 0 to {most}.",
-            f"How many tons of {what}, no more than {most} and not negative.",
+            f"Tons of {lane.good} sent {way}: none or more, and the route carries at most {most}.",
+            f"Shipment of {lane.good} {way}, in tons, between 0 and {most}.",
+            f"How many tons of {lane.good} go {way}: no more than {most} and not negative.",
         )
     for plant in plan.plants:
         _add_plant(rng, sheet, plan, plant)
