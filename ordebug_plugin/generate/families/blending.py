@@ -14,7 +14,7 @@ from ordebug_plugin.generate.themes import Theme
 
 # Products, ingredients and qualities, from and to.
 _COUNTS = {
-    Size.SMALL: (((1, 1), (5, 6), (2, 4)), ((2, 2), (4, 5), (1, 2))),
+    Size.SMALL: (((1, 1), (5, 6), (2, 4)), ((2, 2), (4, 4), (2, 2)), ((2, 2), (4, 5), (1, 1))),
     Size.MEDIUM: (((4, 5), (6, 7), (2, 3)),),
 }
 # What a ton of an ingredient holds, in kilograms; a blend holds the average.
@@ -71,6 +71,7 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
         _add_ingredient(rng, sheet, plan, ingredient)
     for machine in rng.sample(theme.machines, 1 if size is Size.SMALL else 2):
         _add_machine(rng, sheet, plan, machine)
+    _add_volume(rng, sheet, plan)
     return sheet.draft(
         f"{capital(theme.firm)} blends products from ingredients. Each product has limits on what a ton of it holds; "
         "ingredients and processing cost money, and the cost is to be as low as possible."
@@ -162,12 +163,25 @@ def _add_ingredient(rng: random.Random, sheet: Sheet, plan: _Plan, ingredient: s
             f"There are {stock} tons of {ingredient}, and at most that is used: {total(names)}.",
             f"The {ingredient} used, {total(names)}, must not exceed {stock} tons.",
         )
-    if len(users) > 1 and rng.random() < 0.5:
+    if len(users) > 1 and len(plan.products) > 2 and rng.random() < 0.5:
         sheet.add(
             Row(f"clear_{ingredient}", Sense.AT_LEAST, terms, least, "clear"),
             f"{capital(ingredient)} does not keep: at least {least} tons of it must be used, {total(names)}.",
             f"No less than {least} tons of {ingredient} are to be used up: {total(names)}.",
         )
+
+
+def _add_volume(rng: random.Random, sheet: Sheet, plan: _Plan) -> None:
+    # Yields are at most 1, so what is used weighs as much as what is made, or more.
+    single = len(plan.products) == 1
+    names = [_use(*pair) for pair in plan.tons] if single else [f"make_{product}" for product in plan.products]
+    least = below(sum(plan.made(product) for product in plan.products), rng, 0.88, 0.94)
+    what = "used" if single else "made"
+    sheet.add(
+        Row("volume", Sense.AT_LEAST, tuple((name, 1) for name in names), least, "volume"),
+        f"At least {least} tons are {what} in all: {total(names)}.",
+        f"The plant does not run on less: no less than {least} tons must be {what} in all, {total(names)}.",
+    )
 
 
 def _add_machine(rng: random.Random, sheet: Sheet, plan: _Plan, machine: str) -> None:

@@ -73,6 +73,8 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
         _add_depot(rng, sheet, plan, depot)
     for customer in plan.customers:
         _add_customer(rng, sheet, plan, customer)
+    for good in plan.goods:
+        _add_volume(rng, sheet, plan, good)
     return sheet.draft(
         f"{capital(theme.firm)} ships goods from plants to customers, in part through depots. Each ton on a route has "
         "its cost; the cost of all shipments is to be as low as possible."
@@ -175,6 +177,16 @@ def _add_customer(rng: random.Random, sheet: Sheet, plan: _Plan, customer: str) 
                 f"{customer} needs at least {asked} tons of {good}: {total(names)}.",
                 f"No less than {asked} tons of {good} must reach {customer}: {total(names)}.",
             )
+
+
+def _add_volume(rng: random.Random, sheet: Sheet, plan: _Plan, good: str) -> None:
+    lanes = [lane for lane in plan.lanes(good) if lane.target in plan.customers]
+    least, names = below(plan.sum(lanes), rng, 0.93, 0.99), _names(lanes)
+    sheet.add(
+        Row(f"volume_{good}", Sense.AT_LEAST, tuple((each, 1) for each in names), least, "volume"),
+        f"All customers together get at least {least} tons of {good}: {total(names)}.",
+        f"No less than {least} tons of {good} must reach customers in all: {total(names)}.",
+    )
 
 
 FAMILY = Family("transportation", "plants to customers, straight or through depots (LP)", draw)
