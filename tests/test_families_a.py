@@ -11,7 +11,7 @@ from ordebug_plugin.generate.family import Size
 from ordebug_plugin.solver import Judge
 from tests.families import assert_has_an_optimum, assert_sound, draw
 
-NAMES = ("transportation", "blending", "inventory", "network")
+NAMES = ("transportation", "blending", "inventory", "network", "workforce")
 CASES = [(name, size, seed) for name in NAMES for size in FAMILIES[name].sizes for seed in range(6)]
 
 

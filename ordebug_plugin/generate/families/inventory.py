@@ -194,9 +194,11 @@ def _add_hours(rng: random.Random, sheet: Sheet, plan: _Plan, index: tuple[str, 
     line, week = index
     used = plan.hours_used(line, week)
     overtime = f"overtime_{line}_{week}"
-    regular = below(used, rng, 0.82, 0.92)
-    extra = used - regular
-    most = above(extra, rng, 1.0, 1.1)
+    # A line has about the same hours in a week in which the plan does not need it.
+    shift = used or sum(plan.hours_used(line, other) for other in plan.weeks) / plan.n_weeks
+    regular = below(shift, rng, 0.82, 0.92)
+    extra = max(0.0, used - regular)
+    most = above(extra or shift / 10, rng, 1.0, 1.1)
     sheet.add(
         Column(overtime, round(rng.uniform(5, 20), 1), 0, most, role="overtime", index=index),
         f"Hours of overtime on the {line} in week {week}, from 0 to {most}.",

@@ -147,10 +147,10 @@ def _add_place(rng: random.Random, sheet: Sheet, plan: _Plan, good: str, place: 
             terms = (*coming.items(), *((name, -1) for name in leaving))
             sheet.add(
                 Row(f"through_{good}_{place}", Sense.EQUAL, terms, 0, "through"),
-                f"{place} passes on exactly the {good} that arrives: {total(leaving)}. Of a ton sent to it arrive "
+                f"{place} passes on exactly the {good} that arrives: {total(leaving)}. Tons that arrive of each "
+                f"ton sent: {weighed(coming)}.",
+                f"In {place} the {good} that leaves, {total(leaving)}, must equal what arrives, of each ton sent "
                 f"{weighed(coming)}.",
-                f"In {place} the {good} that leaves, {total(leaving)}, must equal what arrives; of each ton sent that "
-                f"is {weighed(coming)}.",
             )
     else:
         asked = plan.asked[good, place]
@@ -159,7 +159,7 @@ def _add_place(rng: random.Random, sheet: Sheet, plan: _Plan, good: str, place: 
         )
         sheet.add(
             Row(f"market_{good}_{place}", sense, tuple(coming.items()), asked, "market"),
-            f"{place} gets {first} {asked} tons of {good}. Of a ton sent to it arrive {weighed(coming)}.",
+            f"{place} gets {first} {asked} tons of {good}. Tons that arrive of each ton sent: {weighed(coming)}.",
             f"The {good} that arrives in {place} {second} {asked} tons; of each ton sent arrive {weighed(coming)}.",
         )
 
@@ -187,7 +187,7 @@ def _add_capacity(rng: random.Random, sheet: Sheet, plan: _Plan, link: Link) -> 
 
 def _add_handling(rng: random.Random, sheet: Sheet, plan: _Plan, hub: str) -> None:
     flows = [(good, link) for good in plan.goods for link in plan.out_of(good, hub)]
-    if len(flows) not in range(2, 41):
+    if len(flows) not in range(2, 25):
         return
     used = sum(plan.weights[good] * plan.tons[good, link] for good, link in flows)
     hours = {_flow(*flow): plan.weights[flow[0]] for flow in flows}
