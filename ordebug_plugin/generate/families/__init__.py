@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ordebug_plugin.generate.families import plans, production
+from ordebug_plugin.generate.families import blending, inventory, network, plans, production, transportation, workforce
 from ordebug_plugin.generate.family import Family
 
-_ALL = (production.FAMILY, plans.FAMILY)
+_MODULES = (production, transportation, blending, inventory, network, workforce, plans)
+_ALL = tuple(module.FAMILY for module in _MODULES)
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _ALL}
 # Those that are drawn unless others are asked for: whose problems teach diagnosis.
 DEFAULT_FAMILIES = tuple(family.name for family in _ALL if not family.plain)
