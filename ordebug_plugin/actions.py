@@ -18,11 +18,12 @@ from __future__ import annotations
 import difflib
 import math
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ordebug_plugin.errors import ActionError
+from ordebug_plugin.linear import EXAMPLE, split_sides
 
 THINK_OPEN = "<think>"
 THINK_CLOSE = "</think>"
@@ -30,7 +31,7 @@ ACTION_PREFIX = "Action:"
 
 
 class ActionKind(StrEnum):
-    """The public action set of OR-Debug-Bench."""
+    """The public action set of OR-Debug-Bench, and what the extended set adds to it."""
 
     GET_IIS = "GET_IIS"
     CHECK_SLACK = "CHECK_SLACK"
@@ -40,19 +41,29 @@ class ActionKind(StrEnum):
     UPDATE_BOUNDS = "UPDATE_BOUNDS"
     RESET = "RESET"
     SUBMIT = "SUBMIT"
+    REWRITE_CONSTRAINT = "REWRITE_CONSTRAINT"
+
+
+EXTENDED_ACTIONS = tuple(ActionKind)
+PUBLIC_ACTIONS = tuple(kind for kind in ActionKind if kind is not ActionKind.REWRITE_CONSTRAINT)
 
 
 @dataclass(frozen=True)
 class Signature:
-    """How an action is written: the argument names, the target (a name) first, the numbers after it."""
+    """How an action is written: the argument names, the target (a name) first, the numbers after it.
+
+    A linear row, where an action takes one, comes last and is shown by an example.
+    """
 
     target: str | None = None
     numbers: tuple[str, ...] = ()
+    expression: str | None = None
 
     @property
     def text(self) -> str:
         """The arguments as the prompt shows them, e.g. ``row, amount``."""
-        return ", ".join((self.target, *self.numbers)) if self.target else ""
+        parts = (self.target, *self.numbers, self.expression)
+        return ", ".join(part for part in parts if part is not None)
 
 
 SIGNATURES: dict[ActionKind, Signature] = {
@@ -64,6 +75,7 @@ SIGNATURES: dict[ActionKind, Signature] = {
     ActionKind.UPDATE_BOUNDS: Signature("var", ("lb", "ub")),
     ActionKind.RESET: Signature(),
     ActionKind.SUBMIT: Signature(),
+    ActionKind.REWRITE_CONSTRAINT: Signature("row", expression=EXAMPLE),
 }
 REPAIRS = frozenset(
     {
@@ -71,6 +83,7 @@ REPAIRS = frozenset(
         ActionKind.RELAX_CONSTRAINT,
         ActionKind.UPDATE_RHS,
         ActionKind.UPDATE_BOUNDS,
+        ActionKind.REWRITE_CONSTRAINT,
     }
 )
 
@@ -81,13 +94,16 @@ class Action:
 
     Attributes:
         kind: Which action.
-        target: Row or variable name, exactly as written; None for actions without one.
+        target: Row or variable name, exactly as written; None for actions without one. Of REWRITE_CONSTRAINT, what
+            stands before the first comma: only the model can tell where a name ends (`edits.resolve`).
         numbers: The numeric arguments in the order of `SIGNATURES`.
+        expression: The new row, e.g. ``3 x + 2 y <= 40``; None for actions without one.
     """
 
     kind: ActionKind
     target: str | None = None
     numbers: tuple[float, ...] = ()
+    expression: str | None = None
 
     @property
     def is_repair(self) -> bool:
@@ -98,6 +114,7 @@ class Action:
         """The canonical text, e.g. ``RELAX_CONSTRAINT(c1, 1.0)``; `parse_action` reads it back unchanged."""
         arguments = [] if self.target is None else [self.target]
         arguments += [_format_number(value) for value in self.numbers]
+        arguments += [] if self.expression is None else [self.expression]
         return f"{self.kind}({', '.join(arguments)})"
 
 
@@ -126,11 +143,12 @@ _ACTING = re.compile(r"(?:(?i:action)\s*:|(?:" + "|".join(ActionKind) + r")\b\s*
 _SECOND_CALL = re.compile(r"\)[\s,;.&]*(?:and|then)?\s*(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
 
 
-def parse_answer(text: str) -> Answer:
+def parse_answer(text: str, actions: Sequence[ActionKind] = EXTENDED_ACTIONS) -> Answer:
     """Takes a whole answer apart; total: malformed text gives an `Answer` with `error`, never an exception.
 
     Args:
         text: The canonical answer (see `prompt.canonical_answer` for servers that move or open the think text).
+        actions: The actions that there are.
     """
     head, closed, tail = text.rpartition(THINK_CLOSE)
     think: str | None = None
@@ -141,13 +159,13 @@ def parse_answer(text: str) -> Answer:
     elif THINK_OPEN in text:
         return Answer(None, None, f"the reasoning is not closed: write {THINK_CLOSE} before the action", False)
     try:
-        action, alone = _find_action(tail)
+        action, alone = _find_action(tail, actions)
     except ActionError as error:
         return Answer(think, None, str(error), False)
     return Answer(think, action, None, well_formed=alone and bool(think and think.strip()))
 
 
-def _find_action(tail: str) -> tuple[Action, bool]:
+def _find_action(tail: str, actions: Sequence[ActionKind]) -> tuple[Action, bool]:
     """Returns the one action of the text after the reasoning, and whether nothing else stands there."""
     # Not splitlines() and strip(): a name may hold or end in an exotic separator or space.
     lines = [line.strip(_SPACE) for line in tail.split("\n") if line.strip(_SPACE)]
@@ -156,18 +174,19 @@ def _find_action(tail: str) -> tuple[Action, bool]:
         raise ActionError(f"no action found: end the answer with one line '{ACTION_PREFIX} NAME(arguments)'")
     if sum(bool(_ACTING.match(line)) for line in lines) > 1:
         raise ActionError("several actions found: exactly one action a turn")
-    return parse_action(acting[0].removeprefix(ACTION_PREFIX)), len(lines) == 1
+    return parse_action(acting[0].removeprefix(ACTION_PREFIX), actions), len(lines) == 1
 
 
-def parse_action(text: str) -> Action:
+def parse_action(text: str, actions: Sequence[ActionKind] = EXTENDED_ACTIONS) -> Action:
     """Parses one action, e.g. ``UPDATE_BOUNDS(flow[a,b], 0, inf)``.
 
     Args:
         text: The call alone, without the ``Action:`` prefix. Empty parentheses may be missing.
+        actions: The actions that there are.
 
     Raises:
-        ActionError: The text is no action, or its numbers are refused: not a number, not finite (bounds may be
-            ±inf), a negative amount, a lower bound above the upper.
+        ActionError: The text is no action, or none of these, or its numbers are refused: not a number, not finite
+            (bounds may be ±inf), a negative amount, a lower bound above the upper.
     """
     text = text.strip(_SPACE)
     call = _CALL.fullmatch(text)
@@ -175,13 +194,15 @@ def parse_action(text: str) -> Action:
         raise ActionError(f"cannot read {_quote(text)} as an action: write NAME(arguments)")
     if _SECOND_CALL.search(text):
         raise ActionError("several actions on one line: exactly one action a turn")
-    kind = _kind(call[1])
+    kind = _kind(call[1], actions)
     signature = SIGNATURES[kind]
     arguments = (call[2] or "").strip(_SPACE)
     if signature.target is None:
         if arguments:
             raise ActionError(f"{kind} takes no arguments")
         return Action(kind)
+    if signature.expression is not None:
+        return _read_rewrite(kind, arguments)
     parts = [part.strip(_SPACE) for part in arguments.rsplit(",", len(signature.numbers))]
     if len(parts) != 1 + len(signature.numbers) or not parts[0]:
         raise ActionError(f"{kind} needs {1 + len(signature.numbers)} argument(s): {kind}({signature.text})")
@@ -192,13 +213,23 @@ def parse_action(text: str) -> Action:
     return Action(kind, parts[0], numbers)
 
 
-def _kind(word: str) -> ActionKind:
-    try:
+def _read_rewrite(kind: ActionKind, arguments: str) -> Action:
+    """Splits at the first comma, one with a space after it if there is one: ``flow[a,b]`` is whole then."""
+    left, _, _ = split_sides(arguments)
+    target, comma, rest = left.partition(", " if ", " in left else ",")
+    if not target.strip(_SPACE) or not rest.strip(_SPACE):
+        raise ActionError(f"{kind} needs a row and what it becomes: {kind}({SIGNATURES[kind].text})")
+    return Action(kind, target, expression=arguments[len(target) + len(comma) :])
+
+
+def _kind(word: str, actions: Sequence[ActionKind]) -> ActionKind:
+    if word in actions:
         return ActionKind(word)
-    except ValueError:
-        near = difflib.get_close_matches(word.upper(), list(ActionKind), n=1)
-        hint = f"did you mean {near[0]}?" if near else f"the actions are {', '.join(ActionKind)}"
-        raise ActionError(f"unknown action {_quote(word)}: {hint}") from None
+    if word in EXTENDED_ACTIONS:
+        raise ActionError(f"{word} is not among the actions of this benchmark: {', '.join(actions)}")
+    near = difflib.get_close_matches(word.upper(), list(actions), n=1)
+    hint = f"did you mean {near[0]}?" if near else f"the actions are {', '.join(actions)}"
+    raise ActionError(f"unknown action {_quote(word)}: {hint}")
 
 
 def _number(kind: ActionKind, name: str, text: str) -> float:

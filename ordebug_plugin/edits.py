@@ -2,7 +2,8 @@
 
 Every row and every variable is an interval: a row ``lower <= a·x <= upper``, a variable ``lower <= x <= upper``. A
 repair is the canonical set of intervals that differ from the file as loaded, so two ways to the same model are the
-same `Edits`, can be compared and hashed, and undoing is taking an entry out.
+same `Edits`, can be compared and hashed, and undoing is taking an entry out. REWRITE_CONSTRAINT changes the ``a`` too:
+what is only a multiple of the row in the file is scaled back to it, and then nothing but an interval.
 """
 
 from __future__ import annotations
@@ -14,11 +15,16 @@ from dataclasses import dataclass, field, replace
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.errors import ActionError
+from ordebug_plugin.linear import SAME, Terms, ratio, relation
+from ordebug_plugin.rewriting import read_rewriting
 
 # Gurobi treats any side or bound at or beyond this as infinite (reference manual, "Infinity").
 INFINITY = 1e20
 # Amounts below this are solver tolerance, not a repair (Gurobi's FeasibilityTol is 1e-6).
 TOLERANCE = 1e-6
+# A rewritten row with smaller coefficients than this (and than in the file) is scaled up: the solver's tolerance is
+# absolute, and a row written small enough would ask for nothing.
+_LARGE_ENOUGH = 1e-2
 
 
 @dataclass(frozen=True)
@@ -43,11 +49,11 @@ class Interval:
     @property
     def sense(self) -> str:
         """``<=``, ``>=`` or ``=``; ``in`` where both sides ask for something, or neither does."""
-        if self.lower == self.upper:
-            return "="
-        if math.isinf(self.lower) == math.isinf(self.upper):
-            return "in"
-        return "<=" if math.isinf(self.lower) else ">="
+        return relation(self.lower, self.upper)
+
+    def has_side_beside(self, old: Interval) -> bool:
+        """Whether this interval ends on a side where the old one does not, as that of a turned row does."""
+        return self.lower > -math.inf == old.lower or self.upper < math.inf == old.upper
 
     def violation(self, value: float) -> float:
         """Distance from `value` to the interval, 0 inside."""
@@ -66,10 +72,6 @@ FREE = Interval(-math.inf, math.inf)
 _EXTRA_NUMBER = re.compile(r"(.+?)\s*,\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
 
 
-# The linear terms of a row: (variable, coefficient), in model order.
-Terms = tuple[tuple[str, float], ...]
-
-
 @dataclass(frozen=True)
 class Shape:
     """The editable parts of a model as loaded.
@@ -80,6 +82,7 @@ class Shape:
         binaries: The binary variables: Gurobi keeps them within 0 and 1 whatever their bounds say.
         integers: The other variables that must be whole.
         aliases: For rows and variables that share a name in the file: the unique name given here to its name there.
+        terms: Row name to its linear terms; may be read from the model only when they are asked for.
     """
 
     rows: Mapping[str, Interval]
@@ -87,6 +90,7 @@ class Shape:
     binaries: frozenset[str] = frozenset()
     integers: frozenset[str] = frozenset()
     aliases: Mapping[str, str] = field(default_factory=dict)
+    terms: Mapping[str, Terms] = field(default_factory=dict, compare=False, repr=False)
 
 
 @dataclass(frozen=True)
@@ -96,10 +100,13 @@ class Edits:
     Attributes:
         rows: (row, its new interval); `FREE` for a dropped row.
         variables: (variable, its new bounds).
+        rewrites: (row, its new terms), never a multiple of those in the file, nor of a row that was dropped. The
+            interval of such a row, in `rows` where it is another one than in the file, is that of the new terms.
     """
 
     rows: tuple[tuple[str, Interval], ...] = ()
     variables: tuple[tuple[str, Interval], ...] = ()
+    rewrites: tuple[tuple[str, Terms], ...] = ()
 
     def row(self, shape: Shape, name: str) -> Interval:
         """The interval of a row after these edits."""
@@ -109,9 +116,24 @@ class Edits:
         """The bounds of a variable after these edits."""
         return dict(self.variables).get(name, shape.variables[name])
 
-    def rows_as_in(self, other: Edits) -> frozenset[str]:
-        """The rows that both change to the same interval."""
-        return frozenset(name for name, _ in set(self.rows) & set(other.rows))
+    def terms(self, shape: Shape, name: str) -> Terms:
+        """The linear terms of a row after these edits."""
+        rewritten = dict(self.rewrites)
+        return rewritten[name] if name in rewritten else shape.terms[name]
+
+    @property
+    def changed_rows(self) -> tuple[str, ...]:
+        """The rows of which the interval or the terms differ from the file, sorted."""
+        return tuple(sorted(dict(self.rows) | dict(self.rewrites)))
+
+    @property
+    def rewritten(self) -> frozenset[str]:
+        """The rows that have other terms than in the file."""
+        return frozenset(name for name, _ in self.rewrites)
+
+    def is_other(self, shape: Shape, name: str) -> bool:
+        """Whether a row was made another one: other terms, or a side where it had none."""
+        return name in self.rewritten or self.row(shape, name).has_side_beside(shape.rows[name])
 
     def dropped(self) -> frozenset[str]:
         """The rows without any effect left on either side."""
@@ -139,22 +161,51 @@ def granted_sides(old: Interval, new: Interval, value: float) -> tuple[float, fl
 
 def deviation(shape: Shape, edits: Edits, other: Edits) -> float:
     """Sum over all sides of how far two models are apart; inf where one has a side that the other has not."""
-    rows = {name for name, _ in edits.rows + other.rows}
+    rows = sorted({*edits.changed_rows, *other.changed_rows})
     variables = {name for name, _ in edits.variables + other.variables}
-    pairs = [(edits.row(shape, name), other.row(shape, name)) for name in sorted(rows)]
-    pairs += [(edits.variable(shape, name), other.variable(shape, name)) for name in sorted(variables)]
-    return sum(_apart(one.lower, two.lower) + _apart(one.upper, two.upper) for one, two in pairs)
+    pairs = [(edits.variable(shape, name), other.variable(shape, name)) for name in sorted(variables)]
+    return sum(row_deviation(shape, edits, other, name) for name in rows) + sum(_sides_apart(*pair) for pair in pairs)
+
+
+def row_deviation(shape: Shape, edits: Edits, other: Edits, name: str) -> float:
+    """How far the sides of a row are apart in two models; inf where its terms are no multiples of each other."""
+    theirs, ours = other.row(shape, name), in_terms_of(shape, edits, other, name)
+    return math.inf if ours is None else _sides_apart(ours, theirs)
+
+
+def in_terms_of(shape: Shape, edits: Edits, other: Edits, name: str) -> Interval | None:
+    """What `edits` ask of a row, for the terms that it has under `other`; None where that cannot be said."""
+    mine, theirs = edits.row(shape, name), other.row(shape, name)
+    if mine.is_free or not {name} & (edits.rewritten | other.rewritten):
+        return mine
+    factor = ratio(edits.terms(shape, name), other.terms(shape, name))
+    return None if factor is None else _scaled(mine, factor, theirs)
 
 
 def has_lost_side(shape: Shape, edits: Edits) -> bool:
-    """Whether some row or variable lost a side that it has in the file."""
+    """Whether some row or variable lost a side that it has in the file, as every row did that was rewritten."""
+    if edits.rewrites:
+        return True
     pairs = [(shape.rows[name], new) for name, new in edits.rows]
     pairs += [(shape.variables[name], new) for name, new in edits.variables]
     return any(math.isinf(amount) for old, new in pairs for amount in old.loosened_to(new))
 
 
+def _sides_apart(one: Interval, two: Interval) -> float:
+    return _apart(one.lower, two.lower) + _apart(one.upper, two.upper)
+
+
 def _apart(one: float, two: float) -> float:
     return 0.0 if one == two else abs(one - two)
+
+
+def _scaled(interval: Interval, factor: float, reference: Interval) -> Interval:
+    """The interval of terms that were divided by a factor; sides that meet the reference but for rounding are its."""
+    ends = sorted((interval.lower / factor, interval.upper / factor))
+    if factor == 1:
+        return interval
+    sides = zip(ends, (reference.lower, reference.upper), strict=True)
+    return Interval(*(old if math.isclose(new, old, rel_tol=SAME) else new for new, old in sides))
 
 
 def widened(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> tuple[tuple[str, Interval], ...]:
@@ -180,6 +231,10 @@ def resolve(shape: Shape, edits: Edits, action: Action) -> Action:
         if variable in shape.binaries and not (action.numbers[0] >= 0 and action.numbers[1] <= 1):
             raise ActionError(f"variable {variable!r} is binary: its bounds stay within 0 and 1")
         return action
+    if action.kind is ActionKind.REWRITE_CONSTRAINT:
+        rewriting = read_rewriting(action, shape.rows, shape.variables)
+        if rewriting is not None:
+            action = replace(action, target=rewriting.row, expression=rewriting.expression)
     row = _without_extra_number(shape, action)
     _check_known(shape.rows, row, "constraint")
     if row in edits.dropped():
@@ -196,24 +251,27 @@ def apply_action(shape: Shape, edits: Edits, action: Action) -> Edits:
         action: A resolved action (`resolve`).
 
     Raises:
-        ActionError: The row has no side to set.
+        ActionError: The row has no side to set, or is rewritten to what is no row.
     """
-    name = action.target or ""
+    name, edited = action.target or "", edits
     match action.kind:
         case ActionKind.RESET:
-            return NO_EDITS
+            edited = NO_EDITS
         case ActionKind.DROP_CONSTRAINT:
-            return _with_row(shape, edits, name, FREE)
+            edited = _with_row(shape, edits, name, FREE)
         case ActionKind.RELAX_CONSTRAINT:
             (amount,) = action.numbers
             old = edits.row(shape, name)
-            return _with_row(shape, edits, name, Interval(old.lower - amount, old.upper + amount))
+            edited = _with_row(shape, edits, name, Interval(old.lower - amount, old.upper + amount))
         case ActionKind.UPDATE_RHS:
             (value,) = action.numbers
-            return _with_row(shape, edits, name, _moved(shape.rows[name], value))
+            sides = edits.row(shape, name) if name in edits.rewritten else shape.rows[name]
+            edited = _with_row(shape, edits, name, _moved(sides, value))
         case ActionKind.UPDATE_BOUNDS:
-            return _with_variable(shape, edits, name, Interval(*action.numbers))
-    return edits
+            edited = _with_variable(shape, edits, name, Interval(*action.numbers))
+        case ActionKind.REWRITE_CONSTRAINT:
+            edited = _rewritten(shape, edits, action)
+    return edited
 
 
 def apply_all(shape: Shape, actions: Iterable[Action]) -> Edits | None:
@@ -225,6 +283,24 @@ def apply_all(shape: Shape, actions: Iterable[Action]) -> Edits | None:
         except ActionError:
             return None
     return edits
+
+
+def _rewritten(shape: Shape, edits: Edits, action: Action) -> Edits:
+    rewriting = read_rewriting(action, shape.rows, shape.variables)
+    if rewriting is None:
+        raise ValueError(f"{action} is not resolved")
+    name, terms, interval = rewriting.row, rewriting.terms, Interval(rewriting.lower, rewriting.upper)
+    if any(INFINITY <= abs(side) < math.inf for side in (rewriting.lower, rewriting.upper)):
+        raise ActionError(f"a side of {INFINITY:g} or more is none: use DROP_CONSTRAINT to take the row's effect away")
+    old = shape.terms[name]
+    factor = ratio(terms, old)
+    if factor is not None:
+        return _with_row(shape, edits, name, _scaled(interval, factor, shape.rows[name]), old)
+    largest, usual = (max((abs(value) for _, value in some), default=1.0) for some in (terms, old))
+    if largest < min(usual, _LARGE_ENOUGH):
+        terms = tuple((variable, value * (usual / largest)) for variable, value in terms)
+        interval = _scaled(interval, largest / usual, interval)
+    return _with_row(shape, edits, name, interval, terms)
 
 
 def _moved(original: Interval, value: float) -> Interval:
@@ -252,12 +328,19 @@ def _without_extra_number(shape: Shape, action: Action) -> str:
     return name
 
 
-def _with_row(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:
-    return Edits(_replace(edits.rows, name, interval, shape.rows[name]), edits.variables)
+def _with_row(shape: Shape, edits: Edits, name: str, interval: Interval, terms: Terms | None = None) -> Edits:
+    """Sets a row's interval, and its terms where they are given. A row without effect has no terms of its own."""
+    rewrites = dict(edits.rewrites)
+    if terms is not None:
+        rewrites[name] = terms
+    if name in rewrites and (interval.is_free or rewrites[name] == shape.terms[name]):
+        del rewrites[name]
+    rows = _replace(edits.rows, name, interval, shape.rows[name])
+    return Edits(rows, edits.variables, tuple(sorted(rewrites.items())))
 
 
 def _with_variable(shape: Shape, edits: Edits, name: str, interval: Interval) -> Edits:
-    return Edits(edits.rows, _replace(edits.variables, name, interval, shape.variables[name]))
+    return replace(edits, variables=_replace(edits.variables, name, interval, shape.variables[name]))
 
 
 def _replace(

@@ -12,9 +12,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
-from ordebug_plugin.actions import Action, ActionKind, Answer, parse_answer
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms, apply_action, resolve
+from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, Action, ActionKind, Answer, parse_answer
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, resolve
 from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.specification import Specification
@@ -74,10 +75,11 @@ class Observation:
         iis: The IIS while the model is infeasible; None where it is not, or none was found within the WorkLimit.
         shape: The model as loaded.
         edits: What was changed so far.
-        terms: The linear terms of the rows in the IIS.
+        terms: The linear terms of the rows in the IIS, as they stand.
         history: The steps taken so far.
         previous: The observation before the last step; None at the start.
         specification: What the model should say, where that is written down.
+        extended: Whether the action set is the extended one.
     """
 
     problem_id: str
@@ -92,6 +94,7 @@ class Observation:
     history: tuple[Step, ...]
     previous: Observation | None = field(default=None, repr=False)
     specification: Specification | None = field(default=None, repr=False)
+    extended: bool = False
 
     @property
     def rows(self) -> tuple[str, ...]:
@@ -137,6 +140,7 @@ class RepairEnv:
         self._shape = Shape({}, {})  # until the model is read
         self._running = False
         self._blind = blind
+        self._actions = EXTENDED_ACTIONS if problem.extended else PUBLIC_ACTIONS
 
     @property
     def edits(self) -> Edits:
@@ -169,7 +173,7 @@ class RepairEnv:
         """
         if not self._running:
             raise RuntimeError("the episode is not running: call reset() first")
-        answer = parse_answer(text)
+        answer = parse_answer(text, self._actions)
         action, refusal = self._execute(answer)
         verdict = self.judge.solve(self.problem, self._edits)
         iis = self._iis(verdict)
@@ -208,7 +212,9 @@ class RepairEnv:
         if action is not None and action.kind is ActionKind.CHECK_SLACK and action.target is not None:
             return _UNSEEN if self._blind else self._slack(action.target)
         note = _STATUS_NOTES.get(verdict.status, str(verdict.status))
-        return note if written == action else f"{note} (the extra number was ignored)"
+        if written == action or (action is not None and action.kind is ActionKind.REWRITE_CONSTRAINT):
+            return note
+        return f"{note} (the extra number was ignored)"
 
     def _slack(self, row: str) -> str:
         """Where the row stands at the least infeasible point: an infeasible model has no other slack to report."""
@@ -241,10 +247,11 @@ class RepairEnv:
             iis=iis,
             shape=self._shape,
             edits=self._edits,
-            terms={} if iis is None else self.judge.terms(self.problem, iis.rows),
+            terms={} if iis is None else self.judge.terms(self.problem, iis.rows, self._edits),
             history=self._history,
             previous=self._last,
             specification=self.problem.specification,
+            extended=self.problem.extended,
         )
         return self._last
 

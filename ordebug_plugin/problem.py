@@ -15,6 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ordebug_plugin.actions import PUBLIC_ACTIONS
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.specification import Specification, read_specification
 from ordebug_plugin.truth import UNKNOWN, Truth, read_truth
@@ -37,6 +38,7 @@ class Problem:
         difficulty: Label of the benchmark, or None.
         truth: What is known about the fault.
         specification: What the model should say, where that is written down.
+        extended: Whether the action set is the extended one, with REWRITE_CONSTRAINT; else the public one.
     """
 
     id: str
@@ -46,6 +48,7 @@ class Problem:
     difficulty: str | None = None
     truth: Truth = UNKNOWN
     specification: Specification | None = None
+    extended: bool = False
 
 
 @dataclass(frozen=True)
@@ -86,15 +89,19 @@ def load_records(path: Path) -> tuple[Mapping[str, object], ...]:
     return tuple(record if isinstance(record, Mapping) else {} for record in records)
 
 
-def load_problem(path: Path) -> Problem:
+def load_problem(path: Path, *, extended: bool = False) -> Problem:
     """Loads a single model file about which nothing is known but the specification beside it, where there is one.
+
+    Args:
+        path: The model file.
+        extended: Whether its action set is the extended one.
 
     Raises:
         ProblemError: The file is missing, or not a model file by its name, or its specification is malformed.
     """
     beside = path.with_name(_stem(path) + SPECIFICATION_SUFFIX)
     specification = _load_specification(beside) if beside.exists() else None
-    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification)
+    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification, extended=extended)
 
 
 def _index_or_model(path: Path) -> Path:
@@ -135,13 +142,17 @@ def _read_record(record: object, root: Path) -> Problem:
     if not isinstance(problem_id, str) or not isinstance(model_file, str):
         raise ProblemError("needs the strings 'problem_id' and 'model_file'")
     model, specification_file = root / model_file, _optional_string(record, "specification_file")
+    truth, extended = read_truth(record), is_extended(record)
+    if not extended and any(action.kind not in PUBLIC_ACTIONS for action in truth.fix):
+        raise ProblemError('the fix is not among the public actions: the record needs "action_set": "extended"')
     return Problem(
         id=problem_id,
         path=model,
         content_hash=_hash_file(model),
         error_type=_optional_string(record, "error_type"),
         difficulty=_optional_string(record, "difficulty"),
-        truth=read_truth(record),
+        truth=truth,
+        extended=extended,
         specification=None if specification_file is None else _load_specification(root / specification_file),
     )
 
@@ -155,6 +166,18 @@ def _load_specification(path: Path) -> Specification:
         raise ProblemError(f"specification file {path} cannot be read: {error}") from error
     except ProblemError as error:
         raise ProblemError(f"{path}: {error}") from error
+
+
+def is_extended(record: Mapping[str, object]) -> bool:
+    """Whether a record says that its action set is the extended one; it is the public one where it says nothing.
+
+    Raises:
+        ProblemError: It says something else.
+    """
+    stated = record.get("action_set", "public")
+    if stated not in ("public", "extended"):
+        raise ProblemError(f"action_set must be 'public' or 'extended', not {stated!r}")
+    return stated == "extended"
 
 
 def _optional_string(record: Mapping[str, object], key: str) -> str | None:

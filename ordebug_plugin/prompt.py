@@ -7,12 +7,13 @@ default: the public prompts name the fault (``Type: B``) and the problem id repe
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
 from ordebug_plugin.actions import (
     ACTION_PREFIX,
+    EXTENDED_ACTIONS,
+    PUBLIC_ACTIONS,
     SIGNATURES,
     THINK_CLOSE,
     THINK_OPEN,
@@ -20,15 +21,19 @@ from ordebug_plugin.actions import (
 )
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
+from ordebug_plugin.linear import render_sides as _render_sides
+from ordebug_plugin.linear import render_sum, short
 from ordebug_plugin.verdict import IIS
 
 INSTRUCTION = "Debug the infeasible optimization model and provide the action to fix it."
-SYSTEM_PROMPT = (
+_ROLE = (
     "You repair infeasible optimization models. Find the culprit in the IIS and change as little as possible.\n"
     f"Reason inside {THINK_OPEN} tags, then give exactly one action on a line that starts with '{ACTION_PREFIX}'.\n"
-    "Actions: " + ", ".join(f"{kind}({signature.text})" for kind, signature in SIGNATURES.items())
+    "Actions: "
 )
 SPECIFICATION_HEADING = "## Specification"
+SYSTEM_PROMPT = _ROLE + ", ".join(f"{kind}({SIGNATURES[kind].text})" for kind in PUBLIC_ACTIONS)
+EXTENDED_SYSTEM_PROMPT = _ROLE + ", ".join(f"{kind}({SIGNATURES[kind].text})" for kind in EXTENDED_ACTIONS)
 # The public prompts list the row names up to this many rows, and only count them beyond.
 MAX_LISTED_ROWS = 15
 # A row's algebra is shown up to this many terms, and only counted beyond; its sides are always shown.
@@ -84,9 +89,15 @@ def render_messages(observation: Observation, style: Style) -> tuple[Message, ..
         answer = observation.history[-1].answer
         observation = observation.previous
         messages[:0] = [Message("user", render_user(observation, style)), Message("assistant", answer)]
-    if style.system is not None:
-        messages.insert(0, Message("system", style.system))
+    system = system_for(style.system, extended=observation.extended)
+    if system is not None:
+        messages.insert(0, Message("system", system))
     return tuple(messages)
+
+
+def system_for(system: str | None, *, extended: bool) -> str | None:
+    """The system prompt of a problem: the default one names the actions, so it is another with the extended set."""
+    return EXTENDED_SYSTEM_PROMPT if extended and system == SYSTEM_PROMPT else system
 
 
 def render_user(observation: Observation, style: Style) -> str:
@@ -137,10 +148,7 @@ def render_state(observation: Observation, style: Style) -> str:
 
 def render_sides(interval: Interval) -> str:
     """What an interval asks of a row or a variable: ``<= 40``, ``>= 4``, ``= 3`` or ``in [4, 40]``."""
-    lower, upper = f"{interval.lower:.12g}", f"{interval.upper:.12g}"
-    if interval.sense == "in":
-        return f"in [{lower}, {upper}]"
-    return f"{interval.sense} {lower if interval.sense == '>=' else upper}"
+    return _render_sides(interval.lower, interval.upper, short)
 
 
 def render_bounds(observation: Observation, variable: str) -> str:
@@ -154,21 +162,12 @@ def render_bounds(observation: Observation, variable: str) -> str:
 def _algebra(observation: Observation, iis: IIS, most_terms: int) -> list[str]:
     """The rows and bounds of the IIS as they stand. A row's name comes last, as a label in brackets."""
     shape, edits = observation.shape, observation.edits
-    sums = [_sum(observation.terms[name], most_terms) for name in iis.rows]
-    sides = [render_sides(edits.row(shape, name)) for name in iis.rows]
-    rows = [f"{left} {right} ({name})" for left, right, name in zip(sums, sides, iis.rows, strict=True)]
+    terms = observation.terms
+    rows = [
+        f"{render_sum(terms[name], short, most_terms)} {render_sides(edits.row(shape, name))} ({name})"
+        for name in iis.rows
+    ]
     return rows + [f"{name} {render_bounds(observation, name)}" for name in iis.bounds]
-
-
-def _sum(terms: Sequence[tuple[str, float]], most_terms: int) -> str:
-    """A linear expression: ``3 x - y + 0.5 z``."""
-    text = ""
-    for name, coefficient in terms[:most_terms]:
-        sign = "-" if coefficient < 0 else "+"
-        size = "" if abs(coefficient) == 1 else f"{abs(coefficient):.12g} "
-        text += f" {sign} {size}{name}" if text else f"{'-' if sign == '-' else ''}{size}{name}"
-    rest = len(terms) - most_terms
-    return f"{text} + … ({rest} more terms)" if rest > 0 else text or "0"
 
 
 def render_answer(think: str, action: Action) -> str:

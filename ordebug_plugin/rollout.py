@@ -10,6 +10,7 @@ from ordebug_plugin.edits import NO_EDITS, apply_all
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Turn
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
+from ordebug_plugin.points import is_kept
 from ordebug_plugin.verdict import Audit
 
 
@@ -91,7 +92,8 @@ def _episode(  # noqa: PLR0913  # what ended it, by keyword
 def audit(env: RepairEnv, *, thorough: bool = True) -> Repair:
     """The solver's facts about a recovered model.
 
-    A row that was brought back to what it was before the fault is enforced as it was, whether it can bind or not.
+    A row that was brought back to what it was before the fault is enforced as it was, whether it can bind or not; one
+    that was rewritten to anything but a multiple of that is lost.
 
     Args:
         env: An environment whose model is repaired.
@@ -108,8 +110,7 @@ def audit(env: RepairEnv, *, thorough: bool = True) -> Repair:
     lost = facts.lost_rows
     if not edits.dropped().issuperset(lost):
         true = apply_all(judge.shape(problem), problem.truth.fix) or NO_EDITS
-        undone = edits.rows_as_in(true) - edits.dropped()
-        lost = tuple(row for row in lost if row not in undone)
+        lost = tuple(row for row in lost if not is_kept(judge.shape(problem), edits, true, row))
     return Repair(
         objective=objective,
         needed=None if relaxation is None else relaxation.cost,

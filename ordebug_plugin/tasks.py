@@ -16,7 +16,7 @@ from typing import Any
 
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.grading import Task
-from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, load_problem
+from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, is_extended, load_problem
 from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.specification import read_specification
 from ordebug_plugin.truth import dump_truth, load_truth
@@ -46,6 +46,8 @@ def dump_task(task: Task, *, inline: bool = False) -> str:
     }
     if problem.specification is not None:  # the later turns of an environment are rendered from it
         record["specification"] = str(problem.specification)
+    if problem.extended:
+        record["action_set"] = "extended"
     if inline:
         try:
             record |= {"name": problem.path.name, "model": problem.path.read_text(encoding="utf-8")}
@@ -66,7 +68,7 @@ def load_task(text: str) -> Task:
     try:
         record = json.loads(text)
         path = Path(record["path"]) if "path" in record else _materialize(record["name"], record["model"])
-        truth = load_truth(record["truth"])
+        truth, extended = load_truth(record["truth"]), is_extended(record)
         problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
         history = tuple(record["history"])
         specification = read_specification(record["specification"]) if "specification" in record else None
@@ -78,7 +80,10 @@ def load_task(text: str) -> Task:
         ) from error
     if load_problem(path).content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
-    return Task(Problem(problem_id, path, content_hash, error_type, truth=truth, specification=specification), history)
+    problem = Problem(
+        problem_id, path, content_hash, error_type, truth=truth, specification=specification, extended=extended
+    )
+    return Task(problem, history)
 
 
 def load_style(text: str) -> Style:

@@ -141,9 +141,11 @@ def _row_texts(row: Mapping[str, object]) -> Iterator[str]:
                 yield str(row["system"])
             return
     if isinstance(row.get("output"), str):
-        from ordebug_plugin.prompt import SYSTEM_PROMPT, join_instruction  # noqa: PLC0415  # --help without it
+        from ordebug_plugin.prompt import SYSTEM_PROMPT, join_instruction, system_for  # noqa: PLC0415  # --help without
 
-        yield str(row.get("system") or SYSTEM_PROMPT)
+        metadata = row.get("metadata")
+        extended = isinstance(metadata, Mapping) and metadata.get("action_set") == "extended"
+        yield str(row.get("system") or system_for(SYSTEM_PROMPT, extended=extended))
         yield join_instruction(str(row.get("instruction") or ""), str(row.get("input") or ""))
         yield str(row["output"])
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from ordebug_plugin.actions import SIGNATURES, Action, ActionKind, parse_action, parse_answer
+from ordebug_plugin.actions import PUBLIC_ACTIONS, SIGNATURES, Action, ActionKind, parse_action, parse_answer
 from ordebug_plugin.errors import ActionError
 
 finite = st.floats(allow_nan=False, allow_infinity=False)
@@ -20,6 +20,11 @@ def actions(draw: st.DrawFn) -> Action:
     if SIGNATURES[kind].target is None:
         return Action(kind)
     name = draw(names)
+    if kind is ActionKind.REWRITE_CONSTRAINT:
+        # Where a name with a comma and a blank ends, the grammar cannot know: only the model's names tell.
+        name, left, sides = name.replace(", ", ","), draw(names), (draw(finite), draw(finite))
+        relation = draw(st.sampled_from([f"<= {sides[0]}", f">= {sides[0]}", f"= {sides[0]}", "in [{}, {}]"]))
+        return Action(kind, name, expression=f"{left} {relation.format(*sorted(sides))}")
     if kind is ActionKind.RELAX_CONSTRAINT:
         return Action(kind, name, (draw(st.floats(0, 1e300)),))
     if kind is ActionKind.UPDATE_BOUNDS:
@@ -36,6 +41,8 @@ def actions(draw: st.DrawFn) -> Action:
 @example(Action(ActionKind.RELAX_CONSTRAINT, "6th", (1e-7,)))
 @example(Action(ActionKind.UPDATE_BOUNDS, "größe,1,2", (-math.inf, math.inf)))
 @example(Action(ActionKind.DROP_CONSTRAINT, "a\u2028b"))
+@example(Action(ActionKind.REWRITE_CONSTRAINT, "flow[a,b]", expression="3 x[1,2] + 2 y <= 40"))
+@example(Action(ActionKind.REWRITE_CONSTRAINT, "6", expression="3 6 + 2 7 in [4, 40]"))
 def test_every_action_reads_back_unchanged(action: Action) -> None:
     assert parse_action(str(action)) == action
     parsed = parse_answer(f"<think>\nwhy\n</think>\n\nAction: {action}")
@@ -85,6 +92,17 @@ def test_lenient_where_nothing_is_ambiguous(text: str, expected: Action) -> None
         ("UPDATE_BOUNDS(x, 3, 2)", "above the upper bound"),
         ("UPDATE_BOUNDS(x, inf, inf)", "no value lies between"),
         ("SUBMIT(now)", "takes no arguments"),
+        ("REWRITE_CONSTRAINT(c1)", "write it as 3 x"),
+        ("REWRITE_CONSTRAINT(c1, 3 x)", "write it as 3 x"),
+        ("REWRITE_CONSTRAINT(c1, 3 x <= y)", "on the right one number"),
+        ("REWRITE_CONSTRAINT(c1, 3 x < 4)", "write it as 3 x"),
+        ("REWRITE_CONSTRAINT(c1, 3 x <= inf)", "write it as 3 x"),
+        ("REWRITE_CONSTRAINT(c1, 3 x <= nan)", "write it as 3 x"),
+        ("REWRITE_CONSTRAINT(c1, 3 x >= 1e999)", "finite"),
+        ("REWRITE_CONSTRAINT(c1, 3 x in [4, 1])", "above the upper side"),
+        ("REWRITE_CONSTRAINT(3 x <= 4)", "needs a row and what it becomes"),
+        ("REWRITE_CONSTRAINT(, 3 x <= 4)", "needs a row and what it becomes"),
+        ("REWRITE_CONSTRAINT(c1, <= 4)", "needs a row and what it becomes"),
         ("DROP_CONSTRAINT(a) DROP_CONSTRAINT(b)", "several actions"),
         ("GET_IIS() and then SUBMIT", "cannot read"),
         ("let me drop c1", "cannot read"),
@@ -134,6 +152,14 @@ def test_an_action_in_a_poor_answer_acts_but_is_not_well_formed(text: str) -> No
     parsed = parse_answer(text)
     assert parsed.action == Action(ActionKind.SUBMIT)
     assert not parsed.well_formed
+
+
+def test_an_action_of_the_other_set_is_told_from_one_that_does_not_exist() -> None:
+    with pytest.raises(ActionError, match="REWRITE_CONSTRAINT is not among the actions of this benchmark: GET_IIS, "):
+        parse_action("REWRITE_CONSTRAINT(c1, 3 x <= 4)", PUBLIC_ACTIONS)
+    with pytest.raises(ActionError, match="did you mean RELAX_CONSTRAINT") as refusal:
+        parse_action("RELAXWRITE_CONSTRAINT(c1, 3 x <= 4)", PUBLIC_ACTIONS)
+    assert "REWRITE_CONSTRAINT?" not in str(refusal.value)
 
 
 def test_a_megabyte_of_garbage_stays_out_of_the_message() -> None:

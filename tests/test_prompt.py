@@ -4,10 +4,11 @@ from pathlib import Path
 
 import pytest
 
-from ordebug_plugin.actions import ActionKind, parse_action, parse_answer
+from ordebug_plugin.actions import PUBLIC_ACTIONS, ActionKind, parse_action, parse_answer
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.prompt import (
+    EXTENDED_SYSTEM_PROMPT,
     MAX_LISTED_ROWS,
     MAX_TERMS_FULL,
     SYSTEM_PROMPT,
@@ -88,7 +89,9 @@ def test_a_conversation_holds_every_turn_as_it_was_shown(tmp_path: Path) -> None
 
 
 def test_the_system_prompt_names_every_action() -> None:
-    assert all(kind in SYSTEM_PROMPT for kind in ActionKind)
+    assert all(kind in SYSTEM_PROMPT for kind in PUBLIC_ACTIONS)
+    assert ActionKind.REWRITE_CONSTRAINT not in SYSTEM_PROMPT
+    assert f"{SYSTEM_PROMPT}, REWRITE_CONSTRAINT(row, 3 x + 2 y <= 40)" == EXTENDED_SYSTEM_PROMPT
 
 
 def test_strip_labels_leaves_other_text_alone() -> None:

@@ -14,11 +14,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
-from ordebug_plugin.actions import parse_answer
+from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, parse_answer
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
-from ordebug_plugin.prompt import join_instruction, strip_labels
+from ordebug_plugin.prompt import join_instruction, strip_labels, system_for
 
 Target = Literal["sharegpt", "messages"]
 
@@ -80,7 +80,8 @@ def convert_row(row: Mapping[str, object], *, system: str | None, keep_labels: b
 
     Args:
         row: ``instruction``, ``input`` and ``output``; optionally ``metadata``, and a ``system`` prompt of its own.
-        system: System prompt of rows that have none of their own; None or empty for none.
+        system: System prompt of rows that have none of their own; None or empty for none. The default one names the
+            extended actions where the metadata says that these are the action set.
         keep_labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
 
     Raises:
@@ -96,17 +97,19 @@ def convert_row(row: Mapping[str, object], *, system: str | None, keep_labels: b
         raise RowError("'output' is empty")
     if row.get("history"):
         raise RowError("'history' holds earlier turns: write one row for each turn, with its own state in 'input'")
-    error = parse_answer(output).error
+    metadata = _metadata(row)
+    extended = metadata.get("action_set") == "extended"
+    error = parse_answer(output, EXTENDED_ACTIONS if extended else PUBLIC_ACTIONS).error
     if error is not None:
         raise RowError(f"the action in 'output' cannot be executed: {error}")
     shown = state if keep_labels else strip_labels(state)
     own_system = _text(row, "system") if row.get("system") is not None else ""
     conversation = Conversation(
-        system=own_system or system or None,
+        system=own_system or system_for(system, extended=extended) or None,
         user=join_instruction(instruction, shown),
         assistant=output,
         changed=shown != state,
-        metadata=_metadata(row),
+        metadata=metadata,
     )
     _check_encodable(conversation)
     return conversation

@@ -78,11 +78,9 @@ def _turn_out(turn: Turn) -> dict[str, Any]:
 
 
 def _action_out(action: Action) -> dict[str, Any]:
-    return {
-        "kind": action.kind,
-        "target": action.target,
-        "numbers": [str(number) if math.isinf(number) else number for number in action.numbers],
-    }
+    numbers = [str(number) if math.isinf(number) else number for number in action.numbers]
+    record = {"kind": action.kind, "target": action.target, "numbers": numbers}
+    return record if action.expression is None else {**record, "expression": action.expression}
 
 
 def _iis_out(iis: IIS | None) -> dict[str, Any] | None:
@@ -144,7 +142,8 @@ def _turn_in(record: Mapping[str, Any]) -> Turn:
 
 
 def _action_in(record: Mapping[str, Any]) -> Action:
-    return Action(ActionKind(record["kind"]), record["target"], tuple(float(number) for number in record["numbers"]))
+    numbers = tuple(float(number) for number in record["numbers"])
+    return Action(ActionKind(record["kind"]), record["target"], numbers, record.get("expression"))
 
 
 def _iis_in(record: Mapping[str, Any] | None) -> IIS | None:

@@ -30,7 +30,8 @@ class OrDebugConverter(DatasetConverter):  # type: ignore[misc]
     """Converts one raw Alpaca row to LLaMA-Factory's aligned form.
 
     The system prompt is the row's own (``columns: {system: …}`` in dataset_info.json names the column), else
-    ``default_system`` of the recipe (empty for none), else `prompt.SYSTEM_PROMPT`.
+    ``default_system`` of the recipe (empty for none), else `prompt.SYSTEM_PROMPT`, or `prompt.EXTENDED_SYSTEM_PROMPT`
+    where the row's ``metadata.action_set`` is ``extended``.
 
     A row that cannot be used is logged and made such that LLaMA-Factory drops it, see `_refused`.
     """

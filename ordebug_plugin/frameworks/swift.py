@@ -16,7 +16,7 @@ from swift.rollout.multi_turn import GYMScheduler, multi_turns
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.grading import Task
-from ordebug_plugin.prompt import Style, canonical_answer
+from ordebug_plugin.prompt import Style, canonical_answer, system_for
 from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction, pool
 from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.scene import Scene
@@ -84,7 +84,8 @@ class RepairGym(Env):  # type: ignore[misc]
             self._task = load_task(str(row.get(COLUMN)))
         except OrdebugError as error:
             logger.warning("the environment cannot start, the trajectory is neutral: %s", error)
-        return self._turn().text, {}, self._style.system or ""
+        system = system_for(self._style.system, extended=self._task is not None and self._task.problem.extended)
+        return self._turn().text, {}, system or ""
 
     async def step(self, action: list[dict[str, Any]]) -> tuple[str, float, bool, dict[str, Any]]:
         """Takes the last message of the conversation as the answer."""

@@ -123,17 +123,20 @@ def make_demonstrations(  # noqa: PLR0913  # all but two by keyword
 
 
 def _row(problem: Problem, shown: _Shown) -> dict[str, object]:
+    metadata: dict[str, object] = {
+        "problem_id": problem.id,
+        "problem_hash": problem.content_hash,
+        "error_type": problem.error_type,
+        "difficulty": problem.difficulty,
+        "turn": shown.turn + 1,
+    }
+    if problem.extended:
+        metadata["action_set"] = "extended"
     return {
         "instruction": INSTRUCTION,
         "input": shown.state,
         "output": render_answer(shown.move.think, shown.move.action),
-        "metadata": {
-            "problem_id": problem.id,
-            "problem_hash": problem.content_hash,
-            "error_type": problem.error_type,
-            "difficulty": problem.difficulty,
-            "turn": shown.turn + 1,
-        },
+        "metadata": metadata,
     }
 
 

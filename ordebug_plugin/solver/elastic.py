@@ -1,7 +1,8 @@
 """The cheapest repair: Gurobi's feasRelax, kept as a model of its own and edited along with the one it relaxes.
 
-Making a relaxation costs more than solving it. So the relaxation of the model as loaded is made once, and edits are
-written into its right-hand sides: those of the rows, and of the rows into which feasRelax turned the bounds.
+Making a relaxation costs more than solving it. So the relaxation of the model as loaded is made once (and that of a
+copy with rewritten rows once for the copy), and edits are written into its right-hand sides: those of the rows, and of
+the rows into which feasRelax turned the bounds.
 """
 
 from __future__ import annotations
@@ -9,7 +10,7 @@ from __future__ import annotations
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, widened
+from ordebug_plugin.edits import INFINITY, Edits, widened
 from ordebug_plugin.points import activity
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Elastic, Loaded
 from ordebug_plugin.solver.search import Found, Search
@@ -26,7 +27,7 @@ def relaxation(loaded: Loaded, edits: Edits) -> Relaxation | None:
     if found is None or found.objective is None or found.values is None:
         return None
     shape, point = loaded.shape, loaded.values(found.values)
-    reached = {row: activity(loaded.terms(row), point) for row in shape.rows}
+    reached = {row: activity(edits.terms(shape, row), point) for row in shape.rows}
     rows = widened({name: edits.row(shape, name) for name in shape.rows}, reached)
     bounds = widened({name: edits.variable(shape, name) for name in shape.variables}, point)
     return Relaxation(found.objective, rows, bounds, tuple(reached.items()))
@@ -57,9 +58,9 @@ def _solve(loaded: Loaded, edits: Edits) -> Found | None:
 def _carrying(loaded: Loaded, edits: Edits) -> Elastic:
     """The relaxation that is kept, with the edits; where it cannot take them, one for this time."""
     if loaded.elastic is None:
-        loaded.carry(NO_EDITS)
+        loaded.carry(Edits(rewrites=edits.rewrites))
         loaded.elastic = _relax(loaded)
-    if loaded.elastic.takes(edits):
+    if loaded.elastic.takes(loaded.shape, edits):
         loaded.elastic.carry(loaded.shape, edits)
         return loaded.elastic
     loaded.carry(edits)

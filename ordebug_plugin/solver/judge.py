@@ -19,8 +19,9 @@ import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin import points
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, Terms
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape
 from ordebug_plugin.errors import LicenseLimitError, SolverError
+from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
@@ -78,7 +79,7 @@ class Judge:
     def close(self) -> None:
         """Frees every model and the Gurobi environment."""
         for loaded in self._models.values():
-            loaded.dispose()
+            loaded.retire()
         self._models.clear()
         self._env.dispose()
 
@@ -90,14 +91,14 @@ class Judge:
         """
         return self._load(problem).shape
 
-    def terms(self, problem: Problem, rows: Iterable[str]) -> dict[str, Terms]:
-        """The linear terms of some rows.
+    def terms(self, problem: Problem, rows: Iterable[str], edits: Edits = NO_EDITS) -> dict[str, Terms]:
+        """The linear terms of some rows under edits.
 
         Raises:
             ProblemError: Gurobi cannot read the file.
         """
-        loaded = self._load(problem)
-        return {row: loaded.terms(row) for row in rows}
+        shape = self.shape(problem)
+        return {row: edits.terms(shape, row) for row in rows}
 
     def outline(self, problem: Problem) -> Outline:
         """The objective of the model as loaded, and what is not linear in it.
@@ -171,10 +172,11 @@ class Judge:
                 answers.clear()
             try:
                 with _gurobi_errors(problem):
-                    answers[key] = ask(loaded, edits)
+                    answers[key] = ask(loaded.rewritten(edits.rewrites), edits)
             finally:
                 if key not in answers:  # the model may carry half of the edits: read it anew next time
-                    self._models.pop(problem.content_hash).dispose()
+                    with _gurobi_errors(problem):
+                        self._models.pop(problem.content_hash).retire()
         return answers[key]  # type: ignore[return-value]  # each name is asked with one function
 
     def _load(self, problem: Problem) -> Loaded:
@@ -185,7 +187,7 @@ class Judge:
         loaded = self._models[problem.content_hash] = read(problem, self._env, self._work_limit)
         if len(self._models) > self._models_kept:
             _, oldest = self._models.popitem(last=False)
-            oldest.dispose()
+            oldest.retire()
         return loaded
 
 
@@ -280,5 +282,4 @@ def _audit(loaded: Loaded, edits: Edits) -> Audit:
         _solve(loaded, edits)
     if loaded.point is None:
         raise SolverError("the model under these edits has no solution to audit")
-    terms = {name: loaded.terms(name) for name, _ in edits.rows}
-    return points.audit(loaded.shape, edits, terms, loaded.point[1])
+    return points.audit(loaded.shape, edits, loaded.point[1])

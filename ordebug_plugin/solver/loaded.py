@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, Interval, Shape, Terms
+from ordebug_plugin.edits import INFINITY, NO_EDITS, Edits, Interval, Shape
 from ordebug_plugin.errors import ProblemError, SolverError
+from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.search import Search
 
@@ -63,6 +65,36 @@ class Row:
         self.constr.RHS = side
 
 
+class RowTerms(Mapping[str, Terms]):
+    """The terms of every row as loaded, each read when first asked for, and all before the model goes (`retire`).
+
+    Args:
+        model: The model, of which no coefficient ever changes.
+        rows: Its rows.
+        names: Name of each variable by its place; a column that only writes a range has none.
+    """
+
+    def __init__(self, model: gp.Model, rows: Mapping[str, gp.Constr], names: Mapping[int, str]) -> None:
+        self._model, self._rows, self._names = model, rows, names
+        self._read: dict[str, Terms] = {}
+
+    def __getitem__(self, row: str) -> Terms:
+        """The linear terms of a row."""
+        if row not in self._read:
+            expression = self._model.getRow(self._rows[row])
+            pairs = [(expression.getVar(k).index, expression.getCoeff(k)) for k in range(expression.size())]
+            self._read[row] = tuple((self._names[place], value) for place, value in pairs if place in self._names)
+        return self._read[row]
+
+    def __iter__(self) -> Iterator[str]:
+        """The names of the rows, in model order."""
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        """The number of rows."""
+        return len(self._rows)
+
+
 class Elastic:
     """The relaxation of a model, with the edits that it carries at the moment.
 
@@ -85,9 +117,9 @@ class Elastic:
         self._rows: dict[str, Row] = {}
         self._bounds = dict(zip(sides, self._constrs[len(rows) :], strict=True))
 
-    def takes(self, edits: Edits) -> bool:
+    def takes(self, shape: Shape, edits: Edits) -> bool:
         """Whether the edits can be written into it: no side where there was none, and no range of the file's."""
-        if any(name in self._native for name, _ in edits.rows):
+        if any(name in self._native or new.has_side_beside(shape.rows[name]) for name, new in edits.rows):
             return False
         return all(
             ((name, False) in self._bounds or math.isinf(new.lower))
@@ -119,7 +151,11 @@ class Elastic:
 
 @dataclass
 class Loaded:
-    """A model in memory, with the edits it carries at the moment and what was found out about it."""
+    """A model in memory, with the edits it carries at the moment and what was found out about it.
+
+    Its coefficients never change: rewritten rows are in a copy (`rewritten`), since to take a coefficient out and put
+    it back leaves it at another place in the matrix, where Gurobi may come to another of several answers.
+    """
 
     model: gp.Model
     search: Search
@@ -133,14 +169,47 @@ class Loaded:
     answers: dict[tuple[str, Edits], object] = field(default_factory=dict)
     # The model's relaxation, made when first asked for (`elastic`).
     elastic: Elastic | None = None
-    _terms: dict[str, Terms] = field(default_factory=dict)
+    _copy: Loaded | None = None
 
-    def __post_init__(self) -> None:
-        """Turns the places around."""
-        self._names = {place: name for name, place in self.places.items()}
+    def rewritten(self, rewrites: tuple[tuple[str, Terms], ...]) -> Loaded:
+        """The model with these rows rewritten, carrying no other edits than that: itself where there are none.
+
+        The last copy is kept, until this model is disposed of or other rows are asked for.
+        """
+        if not rewrites:
+            return self
+        if self._copy is None or self._copy.edits.rewrites != rewrites:
+            if self._copy is not None:
+                self._copy.dispose()
+            self._copy = self._rewrite(rewrites)
+        return self._copy
+
+    def _rewrite(self, rewrites: tuple[tuple[str, Terms], ...]) -> Loaded:
+        self.carry(NO_EDITS)
+        self.model.update()
+        model = self.model.copy()
+        constrs, columns = model.getConstrs(), model.getVars()
+        for name, terms in rewrites:
+            constr, new = constrs[self.rows[name].constr.index], dict(terms)
+            for variable in dict(self.shape.terms[name]) | new:
+                model.chgCoeff(constr, columns[self.places[variable]], new.get(variable, 0.0))
+        model.update()
+        rows = {
+            name: replace(
+                row, constr=constrs[row.constr.index], slack=None if row.slack is None else columns[row.slack.index]
+            )
+            for name, row in self.rows.items()
+        }
+        variables = {name: columns[place] for name, place in self.places.items()}
+        search = Search.of(model, self.search.work_limit)
+        return Loaded(model, search, self.shape, rows, variables, self.places, Edits(rewrites=rewrites))
 
     def carry(self, edits: Edits) -> None:
-        """Changes the Gurobi model from the edits it carries to others: only what differs is touched."""
+        """Changes the Gurobi model from the edits it carries to others: only what differs is touched.
+
+        Args:
+            edits: They rewrite the rows that this model has rewritten (`rewritten`).
+        """
         if edits == self.edits:
             return
         for name in changed(self.edits.rows, edits.rows):
@@ -153,21 +222,20 @@ class Loaded:
             self.variables[name].UB = min(bounds.upper, most)
         self.edits = edits  # Gurobi sees the changes when it is asked the next time; a copy must update first
 
-    def terms(self, row: str) -> Terms:
-        """The linear terms of a row, without the column that only writes a range."""
-        if row not in self._terms:
-            expression = self.model.getRow(self.rows[row].constr)
-            pairs = [(expression.getVar(k).index, expression.getCoeff(k)) for k in range(expression.size())]
-            self._terms[row] = tuple((self._names[place], value) for place, value in pairs if place in self._names)
-        return self._terms[row]
-
     def values(self, point: list[float]) -> dict[str, float]:
         """A point of this model, or of a copy that only added columns, by variable."""
         # Added columns come last, so those of the file keep their places.
         return {name: point[place] for name, place in self.places.items()}
 
+    def retire(self) -> None:
+        """Frees what Gurobi holds, once there is nothing more that its shape, which outlives it, may be asked for."""
+        dict(self.shape.terms)
+        self.dispose()
+
     def dispose(self) -> None:
         """Frees what Gurobi holds."""
+        if self._copy is not None:
+            self._copy.dispose()
         if self.elastic is not None:
             self.elastic.dispose()
         self.model.dispose()
@@ -236,6 +304,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         binaries=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.BINARY),
         integers=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.INTEGER),
         aliases={unique: name for unique, name in aliases.items() if unique != name},
+        terms=RowTerms(model, {name: row.constr for name, row in rows.items()}, dict(zip(places, names, strict=True))),
     )
     search = Search.of(model, work_limit)
     variables = {name: columns[place] for name, place in zip(names, places, strict=True)}

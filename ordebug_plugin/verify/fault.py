@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from ordebug_plugin.actions import Action
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all, resolve
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Kind, KindChange, Restoration
 from ordebug_plugin.solver import Judge
@@ -31,9 +31,9 @@ def check_culprit(judge: Judge, problem: Problem, shape: Shape, claims: Claims) 
     missing = missing_names(shape, (*truth.rows, *truth.added_rows), truth.variables)
     if missing:
         return wrong(Check.CULPRIT, f"not in the model: {missing}")
-    targets = {action.target for action in truth.fix}
     fits = not isinstance(_apply(shape, truth.fix), str)  # else the fix is wrong, and says nothing of the culprit
-    if claims.exact and fits and targets and not targets & {*truth.rows, *truth.variables}:
+    targets = {resolve(shape, NO_EDITS, action).target for action in truth.fix} if fits else set()
+    if claims.exact and targets and not targets & {*truth.rows, *truth.variables}:
         return wrong(Check.CULPRIT, f"the fix touches {listed(targets)}, never the culprit")
     verdict = judge.restored(problem, _without(truth))
     if verdict.status is Status.INFEASIBLE:
