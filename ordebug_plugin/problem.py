@@ -101,7 +101,9 @@ def load_problem(path: Path, *, extended: bool = False) -> Problem:
     """
     beside = path.with_name(_stem(path) + SPECIFICATION_SUFFIX)
     specification = _load_specification(beside) if beside.exists() else None
-    return Problem(id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification, extended=extended)
+    return Problem(
+        id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification, extended=extended
+    )
 
 
 def _index_or_model(path: Path) -> Path:

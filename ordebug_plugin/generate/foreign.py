@@ -5,9 +5,10 @@ from __future__ import annotations
 import math
 import re
 
-from ordebug_plugin.edits import Interval, Terms
+from ordebug_plugin.edits import Interval
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
+from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 
