@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from ordebug_plugin.commands import bench_check, bench_import, bench_make
+from ordebug_plugin.commands import bench_check, bench_import, bench_make, bench_saturation
 from ordebug_plugin.commands.common import Subparsers
 
 
@@ -12,3 +12,4 @@ def add_parser(commands: Subparsers) -> None:
     bench_make.add_parser(group)
     bench_import.add_parser(group)
     bench_check.add_parser(group)
+    bench_saturation.add_parser(group)
