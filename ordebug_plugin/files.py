@@ -25,6 +25,19 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def check_writable(path: Path) -> None:
+    """Finds out before long work whether `write_text` will be able to; makes the folder where there is none.
+
+    Raises:
+        InputError: It will not; names the file.
+    """
+    make_folder(path.parent)
+    if path.is_dir() or not os.access(path.parent, os.W_OK):
+        raise InputError(
+            f"{path}: cannot be written: {'it is a folder' if path.is_dir() else 'its folder is read-only'}"
+        )
+
+
 def make_folder(path: Path) -> None:
     """Makes a folder where there is none.
 

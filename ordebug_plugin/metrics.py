@@ -55,7 +55,18 @@ def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
 
 def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
     """Every figure of one group of episodes. Those lost to infrastructure count only in ``infra``."""
+    shares = _action_shares([episode for episode in episodes if episode.outcome is not None])
     pairs = [(episode.problem_hash, score(episode)) for episode in episodes]
+    return measure_scores(pairs, max_turns) | shares
+
+
+def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[str, Estimate]:
+    """Every figure that the scores of episodes give.
+
+    Args:
+        pairs: The problem of each episode (its content hash), and its scores.
+        max_turns: See `summarize`.
+    """
     kept = [(problem, scores) for problem, scores in pairs if scores.scored]
     clusters = [problem for problem, _ in kept]
     scored = [scores for _, scores in kept]
@@ -75,33 +86,28 @@ def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
         if k <= max_turns
     }
     touched, rows = [float(s.iis_touched) for s in scored], [float(s.iis_rows) for s in scored]
-    shares = _action_shares([episode for episode in episodes if episode.outcome is not None])
-    return (
-        figures
-        | shares
-        | {
-            "da": ratio(touched, rows, clusters),
-            "da_f1": over_all(lambda s: s.da_f1),
-            "hit": _share(scores.hit for scores in scored),
-            "iis_hit": _share(scores.iis_hit for scores in scored),
-            "op": over_all(lambda s: s.op),
-            "op_recovered": over_recovered(lambda s: s.op),
-            "fp": over_recovered(lambda s: s.fp),
-            "preservation": over_all(lambda s: s.preservation),
-            "minimality": over_recovered(lambda s: s.minimality),
-            "steps": over_all(lambda s: s.answers),
-            "steps_recovered": over_recovered(lambda s: s.answers),
-            "tokens": over_all(lambda s: s.tokens),
-            "tokens_recovered": over_recovered(lambda s: s.tokens),
-            "seconds": over_all(lambda s: s.seconds),
-            "seconds_recovered": over_recovered(lambda s: s.seconds),
-            "format": proportion(sum(s.well_formed for s in scored), answers),
-            "invalid": proportion(sum(s.refused for s in scored), answers),
-            "truncated": proportion(sum(s.truncated for s in scored), answers),
-            "limit": proportion(sum(s.limited for s in scored), len(scored)),
-            "infra": proportion(len(pairs) - len(scored), len(pairs)),
-        }
-    )
+    return figures | {
+        "da": ratio(touched, rows, clusters),
+        "da_f1": over_all(lambda s: s.da_f1),
+        "hit": _share(scores.hit for scores in scored),
+        "iis_hit": _share(scores.iis_hit for scores in scored),
+        "op": over_all(lambda s: s.op),
+        "op_recovered": over_recovered(lambda s: s.op),
+        "fp": over_recovered(lambda s: s.fp),
+        "preservation": over_all(lambda s: s.preservation),
+        "minimality": over_recovered(lambda s: s.minimality),
+        "steps": over_all(lambda s: s.answers),
+        "steps_recovered": over_recovered(lambda s: s.answers),
+        "tokens": over_all(lambda s: s.tokens),
+        "tokens_recovered": over_recovered(lambda s: s.tokens),
+        "seconds": over_all(lambda s: s.seconds),
+        "seconds_recovered": over_recovered(lambda s: s.seconds),
+        "format": proportion(sum(s.well_formed for s in scored), answers),
+        "invalid": proportion(sum(s.refused for s in scored), answers),
+        "truncated": proportion(sum(s.truncated for s in scored), answers),
+        "limit": proportion(sum(s.limited for s in scored), len(scored)),
+        "infra": proportion(len(pairs) - len(scored), len(pairs)),
+    }
 
 
 def _action_shares(episodes: Sequence[Episode]) -> dict[str, Estimate]:

@@ -1,4 +1,4 @@
-"""`ordebug bench import`: model files of one's own become problems that are proven like ours, or are refused by name."""
+"""`ordebug bench import`: model files of one's own become problems that are proven, or are refused by name."""
 
 from __future__ import annotations
 

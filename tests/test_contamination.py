@@ -50,10 +50,12 @@ def test_other_problems_with_the_same_ids_do_not_overlap(bench: Path, other: Pat
 def test_a_benchmark_overlaps_with_itself(bench: Path) -> None:
     found = overlap(bench, bench)
     assert found.models == found.prompts == ids(bench)
-    assert found.structures == ()
+    assert found.structures == found.originals == ()
 
 
-def test_a_model_under_other_names_is_found_by_its_structure(bench: Path, tmp_path: Path) -> None:
+def test_a_model_under_other_names_is_found_by_its_structure(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The names differ, as the generator would draw them anew; what its record says of the structure does not."""
     renamed = tmp_path / "renamed"
     shutil.copytree(bench, renamed)
@@ -69,6 +71,24 @@ def test_a_model_under_other_names_is_found_by_its_structure(bench: Path, tmp_pa
     (renamed / "dataset.json").write_text(json.dumps(index))
     found = overlap(renamed, bench)
     assert (found.models, found.structures, found.prompts) == ((), (record["problem_id"],), ())
+    capsys.readouterr()
+    assert main(["data", "contamination", str(renamed), str(bench)]) == 1
+    assert f"1 of {N} problems: same structure under other names ({record['problem_id']})" in capsys.readouterr().out
+
+
+def test_the_model_before_its_fault_is_found_whatever_the_fault(bench: Path, other: Path, tmp_path: Path) -> None:
+    def with_originals(folder: Path, first: int) -> Path:
+        out = tmp_path / folder.name
+        shutil.copytree(folder, out)
+        index = json.loads((out / "dataset.json").read_text())
+        for number, record in enumerate(index["problems"], first):
+            record["original_hash"] = f"o{number}"
+        (out / "dataset.json").write_text(json.dumps(index))
+        return out
+
+    found = overlap(with_originals(other, N - 1), with_originals(bench, 0))
+    assert (found.models, found.structures, found.originals, found.prompts) == ((), (), ids(bench)[N - 1 :], ())
+    assert found.found
 
 
 @pytest.mark.parametrize("detail", Detail)

@@ -1,9 +1,9 @@
 """Policies that repair: heuristics, the oracle, and in `chat` a client for any OpenAI-compatible server."""
 
 from ordebug_plugin.agents.base import Agent
-from ordebug_plugin.agents.heuristic import DropFirst, Oracle, RandomElement, RelaxFirst, RelaxMinimal
+from ordebug_plugin.agents.heuristic import DropFirst, DropRandom, Oracle, RandomElement, RelaxFirst, RelaxMinimal
 
-BUILT_IN = ("drop-first", "relax-first", "relax-minimal", "random", "oracle")
+BUILT_IN = ("drop-first", "drop-random", "relax-first", "relax-minimal", "random", "oracle")
 
 
 def make_agent(name: str, *, seed: int = 0, amount: float = 1.0) -> Agent:
@@ -11,11 +11,12 @@ def make_agent(name: str, *, seed: int = 0, amount: float = 1.0) -> Agent:
 
     Args:
         name: One of `BUILT_IN`.
-        seed: For ``random``.
+        seed: For ``random`` and ``drop-random``.
         amount: For ``relax-first``.
     """
     agents: dict[str, Agent] = {
         "drop-first": DropFirst(),
+        "drop-random": DropRandom(seed),
         "relax-first": RelaxFirst(amount),
         "relax-minimal": RelaxMinimal(),
         "random": RandomElement(seed),

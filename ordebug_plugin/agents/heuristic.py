@@ -39,6 +39,22 @@ class DropFirst:
 
 
 @dataclass(frozen=True)
+class DropRandom:
+    """Drops a random IIS row."""
+
+    seed: int = 0
+    name: str = "drop-random"
+
+    def act(self, env: RepairEnv, observation: Observation) -> Reply:
+        """Answers one observation; the choice depends on seed, model content and turn alone."""
+        rows = _iis(observation).rows
+        if not rows:
+            return _reply(observation, "The IIS has no row to drop.", SUBMIT)
+        row = _rng(self.seed, env, observation).choice(rows)
+        return _reply(observation, f"A random row of the IIS is {row}.", Action(ActionKind.DROP_CONSTRAINT, row))
+
+
+@dataclass(frozen=True)
 class RelaxFirst:
     """Relaxes the first IIS row in model order by a fixed amount."""
 
@@ -64,7 +80,7 @@ class RandomElement:
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
         """Answers one observation; the choice depends on seed, model content and turn alone."""
         iis = _iis(observation)
-        rng = random.Random(f"{self.seed}/{env.problem.content_hash}/{observation.turn}")
+        rng = _rng(self.seed, env, observation)
         choices = [("row", name) for name in iis.rows] + [("variable", name) for name in iis.bounds]
         if not choices:
             return _reply(observation, "There is no IIS to choose from.", SUBMIT)
@@ -130,6 +146,10 @@ def _largest(env: RepairEnv, relaxation: Relaxation) -> Action | None:
 
 def _with_margin(amount: float) -> float:
     return amount * (1 + _MARGIN) + _MARGIN if amount > 0 else 0.0
+
+
+def _rng(seed: int, env: RepairEnv, observation: Observation) -> random.Random:
+    return random.Random(f"{seed}/{env.problem.content_hash}/{observation.turn}")
 
 
 def _iis(observation: Observation) -> IIS:

@@ -66,7 +66,8 @@ def run_contamination(options: argparse.Namespace) -> int:
 def _overlaps(found: Contamination) -> dict[str, tuple[str, ...]]:
     return {
         "the model is in the training data, byte for byte": found.models,
-        "the model is there under other names": found.structures,
+        "same structure under other names": found.structures,
+        "the model before its fault is there, with another fault": found.originals,
         "the first prompt is there, its labels left out": found.prompts,
     }
 

@@ -1,8 +1,9 @@
 """Whether what a model is trained on gives away what it is tested on: by content, never by id.
 
-Ids say nothing: the public sets use the same ids for different models. Three things do: the bytes of a model, the
-structure of a model under other names (for benchmarks made here), and the first prompt that a test problem gives, less
-the lines that leak its label and less its specification: the same conflict told in other words is the same problem.
+Ids say nothing: the public sets use the same ids for different models. Four things do: the bytes of a model, its
+structure under other names and in another order, the model that it was before the fault (these two where both sides
+are benchmarks made here, whose records have the hashes), and the first prompt that a test problem gives, less the lines
+that leak its label and less its specification: the same conflict told in other words is the same problem.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from pathlib import Path
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.kinship import identify
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.prompt import Detail, Style, render_state, strip_labels, strip_specification
 from ordebug_plugin.solver import Judge
@@ -35,6 +37,7 @@ class Training:
         unread: Rows in which neither a prompt nor a model was found.
         models: Content hashes of models.
         structures: Structure hashes of models.
+        originals: Hashes of models before their fault.
         states: States shown in prompts, without labels and specifications.
     """
 
@@ -42,6 +45,7 @@ class Training:
     unread: int
     models: frozenset[str]
     structures: frozenset[str]
+    originals: frozenset[str]
     states: frozenset[str]
 
 
@@ -53,7 +57,8 @@ class Contamination:
         problems: Number of test problems.
         training: What they were held against.
         models: Problems whose model is in the training data, byte for byte.
-        structures: Problems whose model is there under other names.
+        structures: Other problems whose model is there under other names or in another order.
+        originals: Other problems whose model before the fault is there, with another fault.
         prompts: Problems whose first prompt is there.
     """
 
@@ -61,12 +66,13 @@ class Contamination:
     training: Training
     models: tuple[str, ...]
     structures: tuple[str, ...]
+    originals: tuple[str, ...]
     prompts: tuple[str, ...]
 
     @property
     def found(self) -> bool:
         """Whether anything overlaps."""
-        return bool(self.models or self.structures or self.prompts)
+        return bool(self.models or self.structures or self.originals or self.prompts)
 
 
 def find_contamination(
@@ -86,19 +92,21 @@ def find_contamination(
         SolverError: Gurobi failed.
     """
     problems = load_benchmark(bench).problems
-    structures = _structures(bench)
-    models, renamed, prompts = [], [], []
+    identities = identify(problems, load_records(bench))
+    models, renamed, originals, prompts = [], [], [], []
     with Judge(work_limit=work_limit, models_kept=1) as judge:
         training = _read_training(train, judge)
-        for number, (problem, structure) in enumerate(zip(problems, structures, strict=True), 1):
-            if problem.content_hash in training.models:
+        for number, (problem, one) in enumerate(zip(problems, identities, strict=True), 1):
+            if one.content in training.models:
                 models.append(problem.id)
-            elif structure in training.structures:
+            elif one.structure in training.structures:
                 renamed.append(problem.id)
+            elif one.original in training.originals:
+                originals.append(problem.id)
             if training.states & _first_states(judge, problem):
                 prompts.append(problem.id)
             on_progress(number)
-    return Contamination(len(problems), training, tuple(models), tuple(renamed), tuple(prompts))
+    return Contamination(len(problems), training, tuple(models), tuple(renamed), tuple(originals), tuple(prompts))
 
 
 def _first_states(judge: Judge, problem: Problem) -> set[str]:
@@ -106,18 +114,19 @@ def _first_states(judge: Judge, problem: Problem) -> set[str]:
     return {strip_specification(render_state(observation, style)) for style in _STYLES}
 
 
-def _structures(bench: Path) -> list[str | None]:
-    """The structure hash of each problem, as `generate.benchmark` records it; None where there is none."""
-    found = (record.get("structure_hash") for record in load_records(bench))
-    return [value if isinstance(value, str) else None for value in found]
-
-
 def _read_training(path: Path, judge: Judge) -> Training:
     if path.is_dir() or not _holds_rows(path):
         problems = load_benchmark(path).problems
         shown_first = frozenset(state for problem in problems for state in _first_states(judge, problem))
-        structures = frozenset(value for value in _structures(path) if value is not None)
-        return Training(len(problems), 0, frozenset(p.content_hash for p in problems), structures, shown_first)
+        identities = identify(problems, load_records(path))
+        return Training(
+            items=len(problems),
+            unread=0,
+            models=frozenset(one.content for one in identities),
+            structures=frozenset(one.structure for one in identities if one.structure is not None),
+            originals=frozenset(one.original for one in identities if one.original is not None),
+            states=shown_first,
+        )
     rows = read_alpaca(path).rows
     models: set[str] = set()
     states: set[str] = set()
@@ -132,7 +141,7 @@ def _read_training(path: Path, judge: Judge) -> Training:
         raise InputError(
             f"{path}: not one row has a prompt or a model that can be read; rows are Alpaca, ShareGPT, messages or GRPO"
         )
-    return Training(len(rows), unread, frozenset(models), frozenset(), frozenset(states))
+    return Training(len(rows), unread, frozenset(models), frozenset(), frozenset(), frozenset(states))
 
 
 def _holds_rows(path: Path) -> bool:

@@ -1,0 +1,187 @@
+"""How far a benchmark can be solved by policies that read neither algebra nor text, and by names alone.
+
+Where such a policy finds the culprit, or restores the objective, on most problems, a high score of a language model on
+that benchmark says nothing.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from ordebug_plugin.agents import make_agent
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.errors import LicenseLimitError, ProblemError
+from ordebug_plugin.kinship import identify, kin
+from ordebug_plugin.metrics import measure_scores
+from ordebug_plugin.problem import Problem, load_benchmark, load_records
+from ordebug_plugin.rollout import play
+from ordebug_plugin.scoring import Scores, score
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.statistics import Estimate, proportion
+from ordebug_plugin.verify.names import Choice, Leak, find_leak
+from ordebug_plugin.verify.parallel import call_each, judge_of
+from ordebug_plugin.verify.row import OBJECTIVE_KEPT
+from ordebug_plugin.workers import Lost
+
+REFERENCE = "oracle"  # knows the answer: what can be had at all
+POLICIES = ("drop-first", "drop-random", "relax-first", "relax-minimal", REFERENCE)
+TURNS = 5
+# A policy that gets more than this has solved most of the benchmark without reading it.
+SATURATED = 0.5
+
+
+@dataclass(frozen=True)
+class Figures:
+    """What one policy gets.
+
+    Attributes:
+        hit: Share of problems with a known culprit where its first repair touches it.
+        at_once: Share recovered by the first action.
+        kept: Share of problems with a known objective that end with OP >= .999.
+        op: Mean optimality preservation.
+        preservation: Mean preservation.
+    """
+
+    hit: Estimate
+    at_once: Estimate
+    kept: Estimate
+    op: Estimate
+    preservation: Estimate
+
+    @property
+    def reached(self) -> tuple[str, ...]:
+        """The measures by which the policy solves most of the benchmark."""
+        return tuple(name for name in ("hit", "kept") if getattr(self, name).value > SATURATED)
+
+
+@dataclass(frozen=True)
+class Saturation:
+    """What came of one benchmark.
+
+    Attributes:
+        path: As given.
+        name: Name of the folder or file.
+        n: Problems played.
+        policies: Policy to figures.
+        rows: What the names of rows give away, where a row is at fault.
+        variables: What those of variables give away, where the bounds of a variable are.
+        unjudged: (problem id, reason) of those that could not be judged by every policy.
+    """
+
+    path: Path
+    name: str
+    n: int
+    policies: Mapping[str, Figures]
+    rows: Leak
+    variables: Leak
+    unjudged: tuple[tuple[str, str], ...]
+
+    @property
+    def saturated_by(self) -> dict[str, tuple[str, ...]]:
+        """The policies that solve most of it, and by which measure; the one that knows the answer does not count."""
+        found = {name: figures.reached for name, figures in self.policies.items() if name != REFERENCE}
+        return {name: reached for name, reached in found.items() if reached}
+
+
+@dataclass(frozen=True)
+class Played:
+    """One problem, played by every policy.
+
+    Attributes:
+        scores: One per policy; empty where the problem cannot be used at all.
+        rows: Its conflict as a choice among rows; None where it has no IIS.
+        variables: Likewise among variables.
+        failure: Why it could not be judged, or not by every policy.
+    """
+
+    scores: tuple[Scores, ...]
+    rows: Choice | None = None
+    variables: Choice | None = None
+    failure: str | None = None
+
+
+def measure_saturation(
+    path: Path,
+    *,
+    limit: int | None = None,
+    workers: int = 0,
+    work_limit: float = DEFAULT_WORK_LIMIT,
+    on_progress: Callable[[Played], None] | None = None,
+) -> Saturation:
+    """Plays every policy on every problem of a benchmark.
+
+    Args:
+        path: See `problem.load_benchmark`.
+        limit: Only the first so many problems.
+        workers: Processes; 0 for none but this one. The result does not depend on it.
+        work_limit: Gurobi work units per solve.
+        on_progress: Called with what came of every problem.
+
+    Raises:
+        ProblemError: The benchmark cannot be loaded.
+        SolverError: Gurobi cannot start.
+    """
+    benchmark, records = load_benchmark(path), load_records(path)
+    Judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    problems = benchmark.problems[:limit]
+    groups = kin(identify(problems, records))
+    calls = [(work_limit, problem, group) for problem, group in zip(problems, groups, strict=True)]
+    played: list[Played] = []
+
+    def report(result: Played | Lost) -> None:
+        played.append(Played((), failure=result.reason) if isinstance(result, Lost) else result)
+        if on_progress is not None:
+            on_progress(played[-1])
+
+    call_each(play_one, calls, workers=workers, on_done=report)
+    return Saturation(
+        path=path,
+        name=benchmark.name,
+        n=len(problems),
+        policies={name: _figures(problems, played, number) for number, name in enumerate(POLICIES)},
+        rows=find_leak([one.rows for one in played if one.rows is not None]),
+        variables=find_leak([one.variables for one in played if one.variables is not None]),
+        unjudged=tuple(
+            (problem.id, one.failure) for problem, one in zip(problems, played, strict=True) if one.failure is not None
+        ),
+    )
+
+
+def play_one(work_limit: float, problem: Problem, group: str) -> Played:
+    """What a worker does: scores alone come back, for episodes on large models are large."""
+    judge = judge_of(work_limit)
+    try:
+        episodes = [play(RepairEnv(judge, problem, TURNS), make_agent(policy), thorough=False) for policy in POLICIES]
+    except (ProblemError, LicenseLimitError) as error:
+        return Played((), failure=str(error))
+    failure = next((episode.error for episode in episodes if episode.error is not None), None)
+    iis, shape, truth = episodes[0].iis, judge.shape(problem), problem.truth
+    return Played(
+        scores=tuple(score(episode) for episode in episodes),
+        rows=None if iis is None else _choice(group, iis.rows, tuple(shape.rows), truth.rows),
+        variables=None if iis is None else _choice(group, iis.bounds, tuple(shape.variables), truth.variables),
+        failure=failure,
+    )
+
+
+def _choice(group: str, names: tuple[str, ...], model: tuple[str, ...], culprits: tuple[str, ...]) -> Choice:
+    places = {name: number / max(1, len(model) - 1) for number, name in enumerate(model)}
+    return Choice(group, names, tuple(places[name] for name in names), tuple(name in culprits for name in names))
+
+
+def _figures(problems: Sequence[Problem], played: Sequence[Played], number: int) -> Figures:
+    pairs = [
+        (problem.content_hash, one.scores[number]) for problem, one in zip(problems, played, strict=True) if one.scores
+    ]
+    metrics = measure_scores(pairs, TURNS)
+    op = [scores.op for _, scores in pairs if not math.isnan(scores.op)]
+    return Figures(
+        hit=metrics["hit"],
+        at_once=metrics["rr@1"],
+        kept=proportion(sum(value >= OBJECTIVE_KEPT for value in op), len(op)),
+        op=metrics["op"],
+        preservation=metrics["preservation"],
+    )
