@@ -133,8 +133,6 @@ def _read(bench: Path) -> tuple[list[_Item], dict[str, object]]:
             file = PurePosixPath(name)
             if file.is_absolute() or ".." in file.parts:
                 raise ProblemError(f"{index}, problems[{number}]: {key} {name!r} is outside the folder: move it inside")
-            if not (index.parent / name).is_file():
-                raise ProblemError(f"{index}, problems[{number}]: {key} {name!r} not found")
     identities = identify(benchmark.problems, records)
     entries = zip(benchmark.problems, records, identities, kin(identities), strict=True)
     document = json.loads(index.read_text(encoding="utf-8"))
