@@ -16,6 +16,8 @@ _HOURS = {"full": 8, "part": 4}  # of a shift
 _DAYS = {"full": 5, "part": 3}  # worked in a row, where seven are planned
 _STARTS = {"full": (6, 7, 10, 12, 14), "part": (8, 9, 11, 13)}
 _MOST_TERMS = 40
+# Rows: with columns and bounds they must leave room for feasRelax within the 2000 of the licence in the wheel.
+_MOST_NEEDS = 1400
 
 
 @dataclass(frozen=True)
@@ -96,14 +98,15 @@ class _Plan:
             self.name(pattern): _HOURS[pattern.kind] * min(self.n_days, _DAYS[pattern.kind]) for pattern in patterns
         }
 
-    def blocks(self) -> list[tuple[int, int]]:
-        """Parts of a day, from and to, no two with the same shifts at work."""
-        times = sorted({time for kind, all_ in self.starts.items() for h in all_ for time in (h, h + _HOURS[kind])})
-        found: dict[frozenset[tuple[str, int]], tuple[int, int]] = {}
-        for begin, end in itertools.pairwise(times):
-            shifts = {(kind, h) for kind, all_ in self.starts.items() for h in all_ if h <= begin < h + _HOURS[kind]}
-            found.setdefault(frozenset(shifts), (begin, end))
-        return [block for shifts, block in found.items() if shifts]
+
+def _blocks(all_starts: Mapping[str, list[int]]) -> list[tuple[int, int]]:
+    """Parts of a day, from and to, no two with the same shifts at work."""
+    shifts = [(kind, start, start + _HOURS[kind]) for kind, starts in all_starts.items() for start in starts]
+    times = sorted({time for _, start, end in shifts for time in (start, end)})
+    found: dict[tuple[tuple[str, int, int], ...], tuple[int, int]] = {}
+    for begin, end in itertools.pairwise(times):
+        found.setdefault(tuple(shift for shift in shifts if shift[1] <= begin < shift[2]), (begin, end))
+    return [block for at_work, block in found.items() if at_work]
 
 
 def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
@@ -115,7 +118,7 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     for team in plan.teams:
         for week in range(len(plan.turns)):
             for day in range(1, plan.n_days + 1):
-                for block in plan.blocks():
+                for block in _blocks(plan.starts):
                     _add_need(rng, sheet, plan, (team, week, day), block)
         _add_limits(rng, sheet, plan, team)
     hours = plan.hours(plan.people)
@@ -149,6 +152,7 @@ def _draw_plan(rng: random.Random, size: Size, theme: Theme) -> _Plan:
         starts = {"full": list(range(first, first + n_full)), "part": list(range(later, later + n_part))}
     else:
         starts = {kind: sorted(rng.sample(_STARTS[kind], n)) for kind, n in (("full", n_full), ("part", n_part))}
+    n_weeks = min(n_weeks, _MOST_NEEDS // (n_teams * counts.n_days * len(_blocks(starts))))
     people = {
         _Pattern(team, kind, day, place): rng.randint(2, 12)
         for team in teams
