@@ -19,7 +19,7 @@ from ordebug_plugin.prompt import INSTRUCTION, Detail, Style, render_state
 from ordebug_plugin.shown import read_state
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.dataset import AMBIGUOUS, ANONYMOUS, NO_PROBLEM, DatasetCheck, match_rows, replay_all
-from ordebug_plugin.verify.demonstration import names_decision
+from ordebug_plugin.verify.reasoning import names_decision
 from ordebug_plugin.verify.row import Row
 from tests.toys import CONFLICT, PLANS, answer
 
@@ -128,9 +128,9 @@ class TestRows:
             (row(problem_id="toy", problem_hash="0" * 64), NO_PROBLEM),
             (row(agent="somebody"), ANONYMOUS),
             ({**row(), "metadata": None}, ANONYMOUS),
-            ({"messages": []}, "no Alpaca row: is a conversation"),
-            ({"instruction": "", "input": ""}, "no Alpaca row: 'output' is missing"),
-            (7, "no Alpaca row: a row must be an object, not int"),
+            ({"messages": []}, "no demonstration: 'messages' is no list of messages"),
+            ({"instruction": "", "input": ""}, "no demonstration: 'output' is missing"),
+            (7, "no demonstration: a row must be an object, not int"),
             (row(state=f"{STATE}\n\n## Previous Actions\nsomething else"), "previous actions in its prompt cannot be"),
             (row(state=f"{STATE}\n\n## Previous Actions\n1. SUBMIT(): still infeasible"), "already end the episode"),
         ],
@@ -143,6 +143,12 @@ class TestRows:
         assert not lost.proven
         assert lost.reason is not None
         assert reason in lost.reason
+
+    def test_a_prompt_of_another_kind_is_unreadable_and_not_wrong(self, bench: Path) -> None:
+        story = only(bench, row(state=""))
+        assert (story.readable, story.true_prompt, story.recovered) == (False, None, True)
+        cut = only(bench, row(state=STATE.replace("['low', 'high']\n\n##", "['low', \n\n##")))
+        assert (cut.readable, cut.true_prompt) == (False, False)
 
     def test_the_hash_decides_where_ids_collide(self, bench: Path) -> None:
         index = json.loads((bench / "dataset.json").read_text())
@@ -197,7 +203,7 @@ class TestFiles:
         assert check == replay_all(matched, workers=2)
         assert len(check.judged) == len(check.rows) == len(read_alpaca(out).rows)
         assert all(row.true_prompt and row.executed for row in check.rows)
-        assert any("Previous Actions" in row.demonstration.prompt for row in check.rows if row.demonstration)
+        assert any("Previous Actions" in row.turns[0].prompt for row in check.demonstrations)
 
     def test_the_report_and_the_rows_that_are_kept(self, bench: Path, tmp_path: Path) -> None:
         rows = [row(), row("nothing"), row(answer("DROP_CONSTRAINT(high)")), row(problem_id="elsewhere")]
@@ -222,7 +228,7 @@ class TestFiles:
             (["rows.json", "--keep", "kept.jsonl"], "name the rows to keep *.json"),
             (["rows.json", "--keep", "kept.json"], "not one row"),
             (["nowhere.json"], "nowhere.json"),
-            (["numbers.json"], "not one of 2 rows can be read; row 1: no Alpaca row"),
+            (["numbers.json"], "not one of 2 rows can be read; row 1: no demonstration"),
         ],
     )
     def test_bad_input(
