@@ -7,8 +7,9 @@ import pytest
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.verify.benchmark import check_benchmark
-from ordebug_plugin.verify.dataset import match_rows, replay_all
+from ordebug_plugin.verify.dataset import replay_all
 from ordebug_plugin.verify.finding import Check, Ruling
+from ordebug_plugin.verify.matching import match_rows
 from ordebug_plugin.verify.question import shares
 from ordebug_plugin.verify.share import Share
 

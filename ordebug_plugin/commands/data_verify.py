@@ -24,8 +24,9 @@ from ordebug_plugin.data.alpaca import ROWS_KEY
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_writable, write_text
 from ordebug_plugin.verify.data_report import data_record, data_tables, verdict_table
-from ordebug_plugin.verify.dataset import DatasetCheck, match_rows, measure_all, replay_all
+from ordebug_plugin.verify.dataset import DatasetCheck, measure_all, replay_all
 from ordebug_plugin.verify.length import DEFAULT_CUTOFF, Ruler
+from ordebug_plugin.verify.matching import match_prompts, match_rows
 from ordebug_plugin.verify.page import render_page
 from ordebug_plugin.verify.quality import dimensions
 
@@ -88,6 +89,7 @@ def run_verify(options: argparse.Namespace) -> int:
     if options.tokenizer is not None:
         ruler = Ruler(options.tokenizer, system=system_prompt(options))
         check = measure_all(check, ruler, options.tokenizer.name, options.cutoff_len)
+    check = match_prompts(check, workers=workers(options), work_limit=options.work_limit)
     with progress("problems", len(check.problems)) as advance:
         check = replay_all(
             check,

@@ -55,10 +55,11 @@ class Demonstration:
         turns: The conversation; an Alpaca row has one turn.
         marked: Whether the row says itself which answers are learned; else all are.
         alpaca: Whether it is an Alpaca row, which is given a system prompt when it is trained on.
-        problem_id: As the row names it, or None.
+        problem_id: As the metadata name it, or else the prompt; or None.
         problem_hash: Likewise.
         error_type: Likewise.
         difficulty: Likewise.
+        extended: Whether the metadata name the extended action set, of which the default system prompt then tells.
     """
 
     number: int
@@ -70,6 +71,7 @@ class Demonstration:
     problem_hash: str | None
     error_type: str | None
     difficulty: str | None
+    extended: bool = False
 
     @property
     def learned(self) -> tuple[Turn, ...]:

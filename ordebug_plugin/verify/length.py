@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.prompt import system_for
 from ordebug_plugin.verify.demonstration import Demonstration
 
 # As in recipes/sft.yaml.
@@ -66,7 +67,7 @@ class Ruler:
         """
         from jinja2 import TemplateError  # noqa: PLC0415  # with transformers, for its own templates
 
-        system = row.system or (self._system if row.alpaca else None)
+        system = row.system or (system_for(self._system, extended=row.extended) if row.alpaca else None)
         messages = [] if system is None else [{"role": "system", "content": system}]
         for turn in row.turns:
             messages.append({"role": "user", "content": turn.unlabelled})

@@ -9,10 +9,11 @@ from dataclasses import dataclass, replace
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import NO_EDITS
 from ordebug_plugin.env import Observation, RepairEnv, Step
-from ordebug_plugin.prompt import Style, render_state
+from ordebug_plugin.prompt import Detail, Style, render_state
 from ordebug_plugin.verify.demonstration import Turn
 
-_STYLES = tuple(Style(history=False, algebra=algebra) for algebra in (False, True))
+# Every way in which a state may have been written, less what was done before.
+STYLES = tuple(Style(history=False, detail=detail) for detail in Detail)
 
 
 @dataclass(frozen=True)
@@ -121,11 +122,11 @@ def _true_prompt(course: Course, place: int) -> bool | None:
     turn, first, before = course.turns[place], course.turns[0], course.states[place]
     if not turn.shown.state:
         return None
-    if all(render_state(before, style) != turn.shown.state for style in _STYLES):
+    if all(render_state(before, style) != turn.shown.state for style in STYLES):
         return False
     if place == 0 or not turn.past:
         return True
-    bare = _STYLES[0]
+    bare = STYLES[0]
     past = render_state(before, replace(bare, history=True)).removeprefix(render_state(before, bare))
     return turn.past == ("\n".join([first.past, *past.split("\n")[-place:]]) if first.past else past)
 

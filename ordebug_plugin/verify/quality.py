@@ -38,9 +38,10 @@ def _format(check: DatasetCheck) -> Dimension:
     unread = Share(len(rows) - len(demonstrations), len(rows))
     if unread.count:
         found.insert(0, ("no demonstration at all", unread))
-    layouts = commonest(_layout(turn.prompt) for row in demonstrations for turn in row.turns)
+    shown = [turn for row in demonstrations for turn in row.turns if turn.shown.iis_rows is not None]
+    layouts = commonest(_layout(turn.prompt) for turn in shown)
+    layout = Share(layouts[0][1] if layouts else 0, len(shown))
     systems = {row.system for row in demonstrations}
-    prompts = sum(count for _, count in layouts)
     words = told(found) or "every row is read, well-formed and shows the state it is replayed in"
     if len(layouts) > 1:
         words += f"; {len(layouts)} layouts of prompts are mixed"
@@ -52,7 +53,7 @@ def _format(check: DatasetCheck) -> Dimension:
     figures = [
         Figure("read", "rows that are demonstrations", Share(len(demonstrations), len(rows))),
         *asked(rows, FORMAT),
-        Figure("layout", "prompts in the commonest layout", Share(layouts[0][1], prompts)),
+        Figure("layout", "prompts with a conflict in the commonest layout", layout),
         Figure("layouts", "layouts of prompts", len(layouts)),
         Figure("systems", "system prompts, none counted as one", len(systems)),
     ]
@@ -74,7 +75,8 @@ def _correctness(check: DatasetCheck) -> Dimension:
     level = level_of(found) if judged.count else Level.UNKNOWN
     words = told(found) or ("every answer that was replayed repairs its model as it should" if judged.count else "")
     if judged.count < judged.of:
-        words = f"only {judged} of the rows could be replayed" + (f"; of these: {words}" if words else "")
+        some = f"only {judged} of the rows could be replayed" if judged.count else "not one row could be replayed"
+        words = some + (f"; of these: {words}" if words else "")
     return Dimension(CORRECTNESS, "Action correctness", level, words, tuple(asked(rows, CORRECTNESS)))
 
 

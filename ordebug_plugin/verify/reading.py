@@ -17,6 +17,11 @@ _STATE = re.compile(r"^## (?:Problem|Current State)$", re.MULTILINE)
 # How the two ways to write a conversation call the speaker and the text, and ShareGPT its speakers.
 _CHATS = {"messages": ("role", "content"), "conversations": ("from", "value")}
 _ROLES = {"human": "user", "gpt": "assistant"}
+# What the public prompts say about their problem; the public conversations say it nowhere else.
+_LABELS = {
+    "problem_id": re.compile(r"## Problem\n(?:.*\n)?ID: (.+)"),
+    "error_type": re.compile(r"## Problem\n(?:.*\n)?Type: (.+)"),
+}
 
 
 class UnreadableRowError(InputError):
@@ -36,6 +41,8 @@ class _Exchange:
 def read_demonstration(row: object, number: int) -> Demonstration:
     """Reads one row.
 
+    Its problem a row may name in ``metadata`` or beside them, or in the lines of a public prompt that leak it.
+
     Which answers are learned a conversation may say in ``metadata.learn``, a list of turn numbers from 1, or by
     ``loss: true`` or ``false`` in the answers themselves, where those without it are learned.
 
@@ -49,6 +56,9 @@ def read_demonstration(row: object, number: int) -> Demonstration:
     chat = next((name for name in _CHATS if name in row), None)
     system, exchanges = _alpaca(row) if chat is None else _conversation(row, chat)
     learned = _learned(about.get("learn"), exchanges)
+    labels = {name: pattern.match(exchanges[0].state) for name, pattern in _LABELS.items()}
+    shown = {name: found[1] for name, found in labels.items() if found is not None}
+    about = {**shown, **{name: value for name, value in {**row, **about}.items() if value is not None}}
     return Demonstration(
         number=number,
         system=system,
@@ -60,10 +70,11 @@ def read_demonstration(row: object, number: int) -> Demonstration:
         ),
         marked=learned is not None,
         alpaca=chat is None,
-        problem_id=_about(row, about, "problem_id"),
-        problem_hash=_about(row, about, "problem_hash"),
-        error_type=_about(row, about, "error_type"),
-        difficulty=_about(row, about, "difficulty"),
+        problem_id=_text(about, "problem_id"),
+        problem_hash=_text(about, "problem_hash"),
+        error_type=_text(about, "error_type"),
+        difficulty=_text(about, "difficulty"),
+        extended=about.get("action_set") == "extended",
     )
 
 
@@ -144,7 +155,6 @@ def _learned(numbers: object, exchanges: Sequence[_Exchange]) -> list[bool] | No
     return chosen
 
 
-def _about(row: Mapping[str, object], metadata: Mapping[str, object], name: str) -> str | None:
-    """What a row says about itself, in its metadata or, as prompts for GRPO do, beside them."""
-    value = metadata.get(name, row.get(name))
+def _text(about: Mapping[str, object], name: str) -> str | None:
+    value = about.get(name)
     return value if isinstance(value, str) else None

@@ -13,11 +13,11 @@ from collections.abc import Collection, Iterable, Sequence
 from ordebug_plugin.actions import SIGNATURES, Action, ActionKind
 
 # Not the digits of a name.
-_NUMBER = re.compile(r"(?<![\w.])(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?(?!\w)", re.ASCII)
+_NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w)", re.ASCII)
 # How people say that a bound is gone.
 _INFINITE = re.compile(r"∞|\b(?:inf|infinity|infinite|unbounded|free|no (?:upper |lower )?bounds?)\b", re.IGNORECASE)
-# What can only be a name: letters with a digit or an underscore in them, with or without an index.
-_NAME = re.compile(r"(?<![\w.])(?=[^\W\d]*[\d_])[^\W\d]\w*(?:\[[^\]\n]*\]|\([^()\s]*\))?")
+# What can only be a name: letters with a digit or an underscore in them, or an index after them.
+_NAME = re.compile(r"(?<![\w.])(?:(?=[^\W\d]*[\d_])[^\W\d]\w*(?:\[[^\]\n]*\]|\([^()\s]*\))?|[^\W\d]\w*\[[^\]\n]*\])")
 # Any word, where it stands in quotes after what it is said to be.
 _QUOTED = re.compile(r"\b(?:constraint|row|variable|bound)s?\s+(['\"`])([^'\"`\s]{1,100})\1", re.IGNORECASE)
 # A list of names as prompts write it.
@@ -90,7 +90,7 @@ def unsourced_numbers(think: str, prompt: str, names: Sequence[str], action: Act
         return None
     sources = {abs(float(match[0])) for match in _NUMBER.finditer(prompt)}
     sources |= {float(match[1]) for match in _RESULT.finditer(rest)}
-    sources |= {abs(number) for number in action.numbers} if action is not None else set()
+    sources |= {abs(float(match[0])) for match in _NUMBER.finditer(str(action))} if action is not None else set()
     counts = [prompt.count(",", *match.span(1)) + 1 for match in _LIST.finditer(prompt)]
     sources |= {0.0, 1.0, float(sum(counts[:2])), *map(float, counts)}
     return tuple(text for text in said if not any(math.isclose(float(text), one, rel_tol=1e-6) for one in sources))

@@ -10,13 +10,13 @@ from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import OrdebugError, SolverError
 from ordebug_plugin.grading import Replay
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.prompt import render_answer
+from ordebug_plugin.prompt import render_answer, render_state
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.demonstration import Turn
 from ordebug_plugin.verify.parallel import judge_of
-from ordebug_plugin.verify.played import Course, Played, played, states_until
+from ordebug_plugin.verify.played import STYLES, Course, Played, played, states_until
 
 
 @dataclass(frozen=True)
@@ -51,6 +51,15 @@ def replay_rows(work_limit: float, problem: Problem, rows: Sequence[Sequence[Tur
         except OrdebugError as error:
             results.append(str(error))
     return results
+
+
+def first_states(work_limit: float, problem: Problem) -> frozenset[str]:
+    """What a worker does: the states that a first prompt of a problem may show; none where it cannot be used."""
+    try:
+        observation = RepairEnv(judge_of(work_limit), problem).reset()
+    except OrdebugError:
+        return frozenset()
+    return frozenset(render_state(observation, style) for style in STYLES)
 
 
 def replay(judge: Judge, problem: Problem, turns: Sequence[Turn]) -> Replayed | str:

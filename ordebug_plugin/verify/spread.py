@@ -21,17 +21,15 @@ def coverage(check: DatasetCheck) -> Dimension:
     """Fault types, families, actions, places and turns."""
     answers = [answer for row in check.rows for answer in row.learned]
     kinds = chart("kind", "actions", (answer.kind or "none" for answer in answers))
-    types = chart("error_type", "fault types", (row.error_type or "none" for row in check.rows), str)
+    types = chart("error_type", "fault types", (row.error_type for row in check.rows if row.error_type), str)
     families = chart("family", "families of models", (row.family for row in check.rows if row.family))
     places = chart("place", "place of the row acted on in the IIS as listed", _places(check.rows), _by_number)
     lengths = chart("turns", "turns of a row", (str(len(row.answers)) for row in check.rows if row.answers), int)
     turns = chart("turn", "turn of the episode that is learned", _turns(check.rows), int)
     first = BY_NAME["first_row"].ask(check.rows)
     commonest_kind = Share(max((count for _, count in kinds.bars), default=0), len(answers))
-    absent = sorted(
-        {problem.error_type or "" for problem in check.benchmark.problems} - {label for label, _ in types.bars}
-    )
-    absent = [label for label in absent if label]
+    known = {problem.error_type for problem in check.benchmark.problems if problem.error_type is not None}
+    absent = sorted(known - {label for label, _ in types.bars}) if types.bars else []
     problems = Share(len({row.problem for row in check.judged}), len(check.benchmark.problems))
     one_sided = max(commonest_kind.value or 0, first.value or 0)
     level = Level.POOR if one_sided >= ALMOST_ALL else Level.FLAWED if one_sided >= MOSTLY or absent else Level.SOUND
@@ -73,15 +71,13 @@ def difficulty(check: DatasetCheck) -> Dimension:
     )
     most = Share(max((count for _, count in by_label.bars), default=0), len(labels))
     known = {problem.difficulty for problem in check.benchmark.problems if problem.difficulty is not None}
-    absent = sorted(known - set(labels), key=_by_difficulty)
+    absent = sorted(known - set(labels), key=_by_difficulty) if labels else []
     one_sided = most.value or 0
     level = Level.POOR if one_sided >= ALMOST_ALL else Level.FLAWED if one_sided >= MOSTLY or absent else Level.SOUND
     words = [", ".join(f"{label} {Share(count, len(labels)).percent}" for label, count in by_label.bars)]
     words += [f"no row that is {', '.join(absent)}, which the benchmark has"] if absent else []
-    words += [f"conflicts of {min(sizes)} to {max(sizes)} rows and bounds"] if sizes else []
-    words += (
-        [f"models of {min(o.n_rows for o in replayed)} to {max(o.n_rows for o in replayed)} rows"] if replayed else []
-    )
+    words += [f"conflicts of {_range(sizes)} rows and bounds"] if sizes else []
+    words += [f"models of {_range([one.n_rows for one in replayed])} rows"] if replayed else []
     figures = (
         Figure("labelled", "rows with a difficulty", Share(len(labels), len(check.rows))),
         Figure("commonest_difficulty", "rows of the commonest difficulty", most),
@@ -116,6 +112,10 @@ def _classes(name: str, heading: str, sizes: Sequence[int], ends: Sequence[int])
     counts.append((f"over {ends[-1]}", sum(size > ends[-1] for size in sizes)))
     used = [place for place, (_, count) in enumerate(counts) if count]
     return Chart(name, heading, tuple(counts[used[0] : used[-1] + 1]) if used else ())
+
+
+def _range(sizes: Sequence[int]) -> str:
+    return str(min(sizes)) if min(sizes) == max(sizes) else f"{min(sizes)} to {max(sizes)}"
 
 
 def _span(low: int, high: int) -> str:
