@@ -16,7 +16,7 @@ from hypothesis import HealthCheck, settings
 
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
-from tests.toys import RANGES, write_problem
+from tests.toys import CONFLICT, RANGES, write_problem
 
 # No test is timed, and every run draws the same examples: a failure is a fault, not a busy machine.
 settings.register_profile("ordebug", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
@@ -61,6 +61,25 @@ def public_data() -> Path:
     if not folder:
         pytest.skip("ORDEBUG_DATA is not set: it names the folder with the public data")
     return Path(folder)
+
+
+@pytest.fixture
+def toy_bench(tmp_path: Path) -> Path:
+    """A benchmark of one toy, with its culprit."""
+    folder = tmp_path / "bench"
+    folder.mkdir()
+    (folder / "toy.lp").write_text(CONFLICT)
+    record = {
+        "problem_id": "toy",
+        "model_file": "toy.lp",
+        "error_type": "A",
+        "difficulty": "easy",
+        "culprit": {"rows": ["low"], "variables": []},
+        "fix": ["UPDATE_RHS(low, 1)"],
+        "original_objective": 1.0,
+    }
+    (folder / "dataset.json").write_text(json.dumps({"problems": [record]}))
+    return folder
 
 
 @pytest.fixture(scope="session")

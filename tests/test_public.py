@@ -7,9 +7,11 @@ import pytest
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.verify.benchmark import check_benchmark
-from ordebug_plugin.verify.data_report import Share, shares
-from ordebug_plugin.verify.dataset import match_rows, replay_all
+from ordebug_plugin.verify.dataset import replay_all
 from ordebug_plugin.verify.finding import Check, Ruling
+from ordebug_plugin.verify.matching import match_rows
+from ordebug_plugin.verify.question import shares
+from ordebug_plugin.verify.share import Share
 
 pytestmark = pytest.mark.public
 
@@ -47,7 +49,7 @@ def test_demonstrations_replayed(
 ) -> None:
     matched = match_rows(public_data / "sft" / f"{name}.json", public_data / "or_debug_bench" / "full_subset")
     check = replay_all(matched)
-    errors = [row.answer.error for row in check.demonstrations if row.answer.error is not None]
+    errors = [turn.answer.error for row in check.demonstrations for turn in row.turns if turn.answer.error is not None]
     assert len(errors) == unparsable
     assert all("UPDATE_BOUNDS needs 3 argument" in error for error in errors)
     figures = shares(check.rows)

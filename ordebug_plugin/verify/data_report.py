@@ -1,97 +1,95 @@
-"""A verified file of demonstrations as figures, as tables for people, and as JSON."""
+"""A verified file of demonstrations as tables for people, and as JSON."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 
 from rich.table import Table
 
+from ordebug_plugin.verify.answered import Answered
 from ordebug_plugin.verify.dataset import DatasetCheck
-from ordebug_plugin.verify.row import OBJECTIVE_KEPT, Row
+from ordebug_plugin.verify.dimension import Dimension, Figure
+from ordebug_plugin.verify.question import QUESTIONS, shares
+from ordebug_plugin.verify.row import Row
+from ordebug_plugin.verify.share import Share, share_of
 
-
-@dataclass(frozen=True)
-class Share:
-    """How many of how many; `value` is None where there is nothing to count."""
-
-    count: int
-    of: int
-
-    @property
-    def value(self) -> float | None:
-        """The share, from 0 to 1."""
-        return self.count / self.of if self.of else None
-
-    def __str__(self) -> str:
-        """For a table."""
-        return "–" if self.value is None else f"{self.count} of {self.of} ({100 * self.value:.1f}%)"
-
-
-# Questions of `Row`, and how they read in a table; those before `judged` ask the text alone.
-_QUESTIONS: tuple[tuple[str, str], ...] = (
-    ("parsable", "an action that can be read"),
-    ("well_formed", "well-formed"),
-    ("coherent", "the reasoning names target and numbers of the action"),
-    ("first_row", "the action targets the first IIS row"),
-    ("leaks", "the prompt has ID or Type lines, which leak"),
-    ("judged", "replayed through the judge"),
-    ("true_prompt", "the prompt shows the state it is replayed in"),
-    ("executed", "the action is carried out"),
-    ("recovered", "recovered at once"),
-    ("advances", "recovered, or less infeasible than before"),
-    ("hit", "the action hits the culprit"),
-    ("objective_kept", f"objective kept (OP ≥ {OBJECTIVE_KEPT}), of the recovered"),
-    ("proven", "proven: well-formed and recovered"),
-)
 _BY_GROUP = ("judged", "recovered", "hit", "objective_kept", "coherent", "first_row")
 # What rows are grouped by: an attribute of `Row`, and its name.
-_GROUPS = (("error_type", "fault type"), ("difficulty", "difficulty"), ("kind", "action"))
+_GROUPS = (("error_type", "fault type"), ("difficulty", "difficulty"), ("kind", "action"), ("family", "family"))
+# The questions that an answer of a conversation is asked for itself.
+_OF_ANSWERS = tuple(question.name for question in QUESTIONS if hasattr(Answered, question.name))
 
 
-def share(rows: Iterable[Row], question: str) -> Share:
-    """Counts the answers to a question."""
-    answers = [answer for answer in (getattr(row, question) for row in rows) if answer is not None]
-    return Share(sum(answers), len(answers))
-
-
-def shares(rows: Sequence[Row]) -> dict[str, Share]:
-    """Every figure of some rows, by name."""
-    return {name: share(rows, name) for name, _ in _QUESTIONS}
-
-
-def data_tables(check: DatasetCheck) -> list[Table]:
-    """The file in figures, and by fault type, difficulty and kind of action."""
+def data_tables(check: DatasetCheck, quality: Sequence[Dimension]) -> list[Table]:
+    """The five dimensions, what repeats itself, and figures by fault type, difficulty, kind of action and family."""
     table = Table(title=f"{check.source.name} on {check.benchmark.name}, n={len(check.rows)}", title_justify="left")
     table.add_column("what", no_wrap=True)
     table.add_column("rows", justify="right", no_wrap=True)
-    for name, heading in _QUESTIONS:
-        table.add_row(heading, str(share(check.rows, name)), end_section=name in ("leaks", "judged"))
+    for dimension in quality:
+        table.add_row(f"{dimension.heading.upper()}: {dimension.level}", "")
+        for figure in dimension.figures:
+            table.add_row(figure.heading, _shown(figure))
+        table.add_section()
+    table.add_row("REPETITION", "")
+    for figure in repetition_figures(check):
+        table.add_row(figure.heading, _shown(figure))
+    return [table, *(_group_table(check, key, noun) for key, noun in _GROUPS if _is_known(check, key))]
+
+
+def verdict_table(quality: Sequence[Dimension]) -> Table:
+    """The verdict on each dimension, in words."""
+    table = Table(title="verdict", title_justify="left")
+    table.add_column("dimension", no_wrap=True)
+    table.add_column("", no_wrap=True)
+    table.add_column("why")
+    for dimension in quality:
+        table.add_row(dimension.heading, dimension.level, dimension.verdict)
+    return table
+
+
+def repetition_figures(check: DatasetCheck) -> tuple[Figure, ...]:
+    """What shows only beside the other rows."""
     several = check.contradictions
-    for heading, value in (
-        ("rows that repeat an earlier one", check.duplicates),
-        ("… after the ID and Type lines are gone", check.duplicates_unlabelled),
-        ("distinct prompts without these lines", several.prompts),
-        ("contradictory: prompts with several answers", several.answers),
-        ("… of these, with several actions", several.actions),
-        ("problems of the benchmark with a judged row", f"{_problems(check)} of {len(check.benchmark.problems)}"),
-    ):
-        table.add_row(heading, str(value))
-    return [table, *(_group_table(check, key, noun) for key, noun in _GROUPS)]
+    return (
+        Figure("duplicates", "rows that repeat an earlier one", check.duplicates),
+        Figure("duplicates_unlabelled", "… after the ID and Type lines are gone", check.duplicates_unlabelled),
+        Figure("prompts", "distinct prompts without these lines", several.prompts),
+        Figure("answers", "contradictory: prompts with several answers", several.answers),
+        Figure("actions", "… of these, with several actions", several.actions),
+    )
 
 
-def data_record(check: DatasetCheck) -> dict[str, object]:
+def data_record(check: DatasetCheck, quality: Sequence[Dimension]) -> dict[str, object]:
     """Everything, for machines."""
+    lengths = check.lengths
+    answers = [answer for row in check.rows for answer in row.learned]
     return {
         "source": check.source.name,
         "benchmark": check.benchmark.name,
         "n": len(check.rows),
         "shares": _share_records(check.rows),
+        "answers": {
+            "n": len(answers),
+            **{name: _share_record(share_of(getattr(answer, name) for answer in answers)) for name in _OF_ANSWERS},
+        },
         "unjudged": dict(check.unjudged),
         "duplicates": check.duplicates,
         "duplicates_unlabelled": check.duplicates_unlabelled,
         "contradictions": asdict(check.contradictions),
-        "problems": {"judged": _problems(check), "of": len(check.benchmark.problems)},
+        "problems": {"judged": len({row.problem for row in check.judged}), "of": len(check.benchmark.problems)},
+        "quality": {dimension.name: _dimension_record(dimension) for dimension in quality},
+        "findings": {one.name: len(one.faulty(check.rows)) for one in QUESTIONS if one.fault is not None},
+        "tokens": None
+        if lengths is None
+        else {
+            "tokenizer": lengths.tokenizer,
+            "cutoff_len": lengths.cutoff,
+            "max": lengths.longest,
+            "p50": lengths.percentile(50),
+            "p99": lengths.percentile(99),
+            "truncated": lengths.truncated,
+        },
         **{
             f"by_{key}": {
                 label: {"n": len(rows), **_share_records(rows)} for label, rows in _groups(check, key).items()
@@ -102,21 +100,53 @@ def data_record(check: DatasetCheck) -> dict[str, object]:
     }
 
 
+def _dimension_record(dimension: Dimension) -> dict[str, object]:
+    return {
+        "level": str(dimension.level),
+        "verdict": dimension.verdict,
+        "figures": {
+            figure.name: _share_record(figure.value) if isinstance(figure.value, Share) else figure.value
+            for figure in dimension.figures
+        },
+        "charts": {chart.name: dict(chart.bars) for chart in dimension.charts},
+    }
+
+
 def _share_records(rows: Sequence[Row]) -> dict[str, object]:
-    return {name: {"count": s.count, "of": s.of, "share": s.value} for name, s in shares(rows).items()}
+    return {name: _share_record(share) for name, share in shares(rows).items()}
+
+
+def _share_record(share: Share) -> dict[str, object]:
+    return {"count": share.count, "of": share.of, "share": share.value}
 
 
 def _row_record(row: Row) -> dict[str, object]:
+    decisive = row.decisive
     return {
         "row": row.number,
         "problem_id": None if row.demonstration is None else row.demonstration.problem_id,
         "problem_hash": None if row.problem is None else row.problem.content_hash,
         "reason": row.reason,
-        "error": None if row.demonstration is None else row.demonstration.answer.error,
-        "refused": None if row.replayed is None else row.replayed.refused,
+        "error": None if decisive is None else decisive.turn.answer.error,
+        "refused": None if decisive is None or decisive.played is None else decisive.played.refused,
         "action": None if row.action is None else str(row.action),
         "op": row.op,
-        **{name: getattr(row, name) for name, _ in _QUESTIONS},
+        "tokens": row.tokens,
+        **{question.name: getattr(row, question.name) for question in QUESTIONS},
+        "turns": [_answer_record(answer) for answer in row.answers],
+    }
+
+
+def _answer_record(answer: Answered) -> dict[str, object]:
+    return {
+        "turn": answer.turn.number,
+        "learned": answer.turn.learned,
+        "action": None if answer.action is None else str(answer.action),
+        "error": answer.turn.answer.error,
+        "refused": None if answer.played is None else answer.played.refused,
+        "unknown_names": answer.unknown_names,
+        "unsourced_numbers": answer.unsourced_numbers,
+        **{name: getattr(answer, name) for name in _OF_ANSWERS},
     }
 
 
@@ -127,6 +157,10 @@ def _groups(check: DatasetCheck, key: str) -> dict[str, list[Row]]:
     return groups
 
 
+def _is_known(check: DatasetCheck, key: str) -> bool:
+    return key != "family" or any(row.family for row in check.rows)
+
+
 def _group_table(check: DatasetCheck, key: str, noun: str) -> Table:
     table = Table(title=f"by {noun}", title_justify="left")
     table.add_column(noun, no_wrap=True)
@@ -134,13 +168,9 @@ def _group_table(check: DatasetCheck, key: str, noun: str) -> Table:
         table.add_column(name.replace("_", " "), justify="right")
     for label, rows in _groups(check, key).items():
         figures = shares(rows)
-        table.add_row(label, str(len(rows)), *(_percent(figures[name]) for name in _BY_GROUP))
+        table.add_row(label, str(len(rows)), *(figures[name].percent for name in _BY_GROUP))
     return table
 
 
-def _percent(figure: Share) -> str:
-    return "–" if figure.value is None else f"{100 * figure.value:.1f}%"
-
-
-def _problems(check: DatasetCheck) -> int:
-    return len({row.problem for row in check.judged})
+def _shown(figure: Figure) -> str:
+    return "–" if figure.value is None else str(figure.value)

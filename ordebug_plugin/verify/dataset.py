@@ -2,41 +2,22 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
-from collections.abc import Callable, Hashable, Iterable, Mapping
+from collections import Counter
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ordebug_plugin.data.alpaca import AlpacaFile, read_alpaca
+from ordebug_plugin.data.alpaca import AlpacaFile
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.problem import Benchmark, Problem, load_benchmark
+from ordebug_plugin.problem import Benchmark, Problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
-from ordebug_plugin.verify.demonstration import Demonstration, UnreadableRowError, read_demonstration
+from ordebug_plugin.verify.demonstration import Demonstration
+from ordebug_plugin.verify.length import Lengths, Ruler, summarize
 from ordebug_plugin.verify.parallel import call_each
+from ordebug_plugin.verify.repetition import Contradictions, contradictions, repeats
 from ordebug_plugin.verify.replay import replay_rows
 from ordebug_plugin.verify.row import Row
 from ordebug_plugin.workers import Lost
-
-NO_PROBLEM = "its problem is not in the benchmark"
-AMBIGUOUS = "its id is that of several problems of the benchmark, and it names no problem_hash"
-ANONYMOUS = "its metadata name no problem_hash and no problem_id"
-
-
-@dataclass(frozen=True)
-class Contradictions:
-    """Prompts that are shown with more than one answer, after the lines that leak the problem are gone.
-
-    Attributes:
-        prompts: Distinct prompts of the file.
-        answers: Prompts with several answers, reasoning included: what a model cannot learn by heart.
-        actions: Prompts with several actions.
-        rows: Rows with such a prompt, by answer.
-    """
-
-    prompts: int
-    answers: int
-    actions: int
-    rows: int
 
 
 @dataclass(frozen=True)
@@ -48,12 +29,16 @@ class DatasetCheck:
         file: As it was read.
         benchmark: The problems.
         rows: One per row, in their order; none is judged before `replay_all`.
+        families: Family of each problem by its id and content hash, where the benchmark says.
+        lengths: Of the training examples, where they were measured (`measure_all`).
     """
 
     source: Path
     file: AlpacaFile
     benchmark: Benchmark
     rows: tuple[Row, ...]
+    families: Mapping[tuple[str, str], str]
+    lengths: Lengths | None = None
 
     @property
     def problems(self) -> tuple[Problem, ...]:
@@ -63,7 +48,7 @@ class DatasetCheck:
 
     @property
     def demonstrations(self) -> tuple[Demonstration, ...]:
-        """The rows that are Alpaca rows."""
+        """The rows that are demonstrations."""
         return tuple(row.demonstration for row in self.rows if row.demonstration is not None)
 
     @property
@@ -77,57 +62,24 @@ class DatasetCheck:
         return dict(Counter(row.reason for row in self.rows if row.reason is not None).most_common())
 
     @property
-    def proven(self) -> tuple[object, ...]:
-        """The rows that are proven, unchanged."""
-        return tuple(self.file.rows[row.number - 1] for row in self.rows if row.proven)
+    def kept(self) -> tuple[object, ...]:
+        """The rows that are proven, and are not known to be cut in training, unchanged."""
+        return tuple(self.file.rows[row.number - 1] for row in self.rows if row.kept)
 
     @property
     def contradictions(self) -> Contradictions:
         """Prompts with more than one answer."""
-        answers: dict[str, list[Demonstration]] = defaultdict(list)
-        for row in self.demonstrations:
-            answers[row.unlabelled].append(row)
-        groups = list(answers.values())
-        several = [group for group in groups if len({row.output for row in group}) > 1]
-        actions = sum(len({row.answer.action for row in group}) > 1 for group in groups)
-        return Contradictions(len(groups), len(several), actions, sum(map(len, several)))
+        return contradictions(self.demonstrations)
 
     @property
     def duplicates(self) -> int:
         """Rows that repeat an earlier one."""
-        return _repeated((row.prompt, row.output) for row in self.demonstrations)
+        return len(repeats(self.demonstrations))
 
     @property
     def duplicates_unlabelled(self) -> int:
         """Rows that repeat an earlier one after the lines that leak the problem are gone."""
-        return _repeated((row.unlabelled, row.output) for row in self.demonstrations)
-
-
-def match_rows(source: Path, bench: Path) -> DatasetCheck:
-    """Reads an Alpaca file and finds the problem of every row: by content hash, where it names none by id.
-
-    Args:
-        source: See `alpaca.read_alpaca`.
-        bench: See `problem.load_benchmark`.
-
-    Raises:
-        InputError: The file or the benchmark cannot be read, or no row is an Alpaca row.
-    """
-    benchmark, file = load_benchmark(bench), read_alpaca(source)
-    find = _finder(benchmark)
-    rows = []
-    for number, data in enumerate(file.rows, 1):
-        try:
-            demonstration = read_demonstration(data, number)
-        except UnreadableRowError as error:
-            rows.append(Row(number, None, reason=f"no Alpaca row: {error}"))
-            continue
-        found = find(demonstration)
-        problem, reason = (None, found) if isinstance(found, str) else (found, None)
-        rows.append(Row(number, demonstration, problem, reason=reason))
-    if all(row.demonstration is None for row in rows):
-        raise InputError(f"{source}: not one of {len(rows)} rows can be read; row 1: {rows[0].reason}")
-    return DatasetCheck(source, file, benchmark, tuple(rows))
+        return len(repeats(self.demonstrations, labels=False))
 
 
 def replay_all(
@@ -140,7 +92,7 @@ def replay_all(
     """Replays every row that has a problem.
 
     Args:
-        matched: See `match_rows`.
+        matched: See `matching.match_rows`.
         workers: Processes; 0 for none but this one. The result does not depend on it.
         work_limit: Gurobi work units per solve.
         on_progress: Called after each problem of `DatasetCheck.problems`.
@@ -157,7 +109,7 @@ def replay_all(
         (
             work_limit,
             problem,
-            [(row.demonstration.shown, row.demonstration.output) for row in rows if row.demonstration],
+            [row.demonstration.turns for row in rows if row.demonstration],
         )
         for problem, rows in groups.items()
     ]
@@ -173,29 +125,27 @@ def replay_all(
     return replace(matched, rows=tuple(rows))
 
 
-def _finder(benchmark: Benchmark) -> Callable[[Demonstration], Problem | str]:
-    """What finds the problem of a row, or says why there is none."""
-    by_hash: dict[str, list[Problem]] = defaultdict(list)
-    by_id: dict[str, list[Problem]] = defaultdict(list)
-    for problem in benchmark.problems:
-        by_hash[problem.content_hash].append(problem)
-        by_id[problem.id].append(problem)
+def measure_all(check: DatasetCheck, ruler: Ruler, name: str, cutoff: int) -> DatasetCheck:
+    """Adds how many tokens every row is trained on.
 
-    def find(row: Demonstration) -> Problem | str:
-        if row.problem_hash is not None:  # an id may be that of another model elsewhere
-            same = by_hash[row.problem_hash]
-            return next((problem for problem in same if problem.id == row.problem_id), same[0]) if same else NO_PROBLEM
-        if row.problem_id is None:
-            return ANONYMOUS
-        named = by_id[row.problem_id]
-        if len({problem.content_hash for problem in named}) > 1:
-            return AMBIGUOUS
-        return named[0] if named else NO_PROBLEM
+    Args:
+        check: A file.
+        ruler: What measures.
+        name: Name of its tokenizer.
+        cutoff: Tokens after which training cuts an example.
 
-    return find
-
-
-def _repeated(keys: Iterable[Hashable]) -> int:
-    """How many of some things are not the first of their kind."""
-    counts = Counter(keys)
-    return sum(counts.values()) - len(counts)
+    Raises:
+        InputError: The chat template refuses a row; names it.
+    """
+    rows = []
+    for row in check.rows:
+        if row.demonstration is None:
+            rows.append(row)
+            continue
+        try:
+            tokens = ruler.measure(row.demonstration)
+        except InputError as error:
+            raise InputError(f"{check.source}: {error}") from error
+        rows.append(replace(row, tokens=tokens, fits=tokens <= cutoff))
+    lengths = summarize(name, cutoff, (row.tokens for row in rows if row.tokens is not None))
+    return replace(check, rows=tuple(rows), lengths=lengths)
