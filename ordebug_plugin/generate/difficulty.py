@@ -18,16 +18,10 @@ class Difficulty(StrEnum):
     HARD = "hard"
 
 
-def difficulty(proof: Proof, n_culprits: int) -> Difficulty:
+def difficulty(proof: Proof) -> Difficulty:
     """One point each for a long conflict, a very long one, several culprits, and a cheapest repair beside the fault.
 
-    Args:
-        proof: Of the problem.
-        n_culprits: Rows and variables that must be changed.
-
-    Returns:
-        Easy without a point, medium with one, hard with more.
+    Easy without a point, medium with one, hard with more.
     """
-    elements = proof.evidence.elements
-    points = (elements >= LONG) + (elements >= VERY_LONG) + (n_culprits > 1) + (not proof.cheapest_hits)
+    points = (proof.elements >= LONG) + (proof.elements >= VERY_LONG) + (proof.culprits > 1) + (not proof.cheapest_hits)
     return (Difficulty.EASY, Difficulty.MEDIUM, Difficulty.HARD)[min(points, 2)]

@@ -22,7 +22,7 @@ from ordebug_plugin.verify.parallel import judge_of
 # Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
 WORK_LIMIT = 2.0
 # How often a size is drawn where a family has it.
-_WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.37, Size.LARGE: 0.08}
+_WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.39, Size.LARGE: 0.06}
 # Faults tried on one feasible model, and models tried for one kind of fault, before another is drawn.
 _FAULTS_TRIED = 6
 _MODELS_TRIED = 12
@@ -144,7 +144,7 @@ def _draw(bench: Bench, rng: random.Random, plan: _Plan, wanted: Wanted, draws: 
         proof = prove(bench, instance, objective, plain=plan.family.plain)
         if proof is None or not plan.fault.holds(proof.evidence):
             continue
-        level = difficulty(proof, len(instance.undo.elements))
+        level = difficulty(proof)
         if level not in wanted.difficulties:
             continue
         hashes = structure_hash(broken), structure_hash(draft.model)

@@ -23,11 +23,13 @@ class Evidence:
     Attributes:
         elements: Rows and bounds in the first IIS.
         repairs: Rows of it that are each enough to drop.
+        culprits: Rows and variables that differ from the original.
         cheapest_hits: Whether the cheapest repair changes a culprit.
     """
 
     elements: int
     repairs: int
+    culprits: int
     cheapest_hits: bool
 
 
@@ -64,6 +66,14 @@ SINGLE: Mapping[str, Slip] = {
 LONG_CONFLICT = 7
 
 
+# Slips that mostly make a model infeasible by themselves: of two others, one alone seldom does.
+_STRONG = ("B", "C", "D", "H", "duplicate", "unit")
+
+
+def _has_several(evidence: Evidence) -> bool:
+    return evidence.culprits > 1
+
+
 def _any_slip(rng: random.Random, model: LinearModel) -> LinearModel | None:
     return SINGLE[rng.choice(sorted(SINGLE))](rng, model)
 
@@ -71,7 +81,7 @@ def _any_slip(rng: random.Random, model: LinearModel) -> LinearModel | None:
 def _several(rng: random.Random, model: LinearModel) -> LinearModel | None:
     """Two or three slips of different kinds."""
     broken: LinearModel | None = model
-    for name in rng.sample(sorted(SINGLE), rng.choice((2, 2, 3))):
+    for name in rng.sample(_STRONG, rng.choice((2, 2, 3))):
         broken = None if broken is None else SINGLE[name](rng, broken)
     return broken
 
@@ -107,14 +117,19 @@ _KINDS = (
     Fault("B", "an upper bound too low, or a count declared as yes or no", SINGLE["B"]),
     Fault("C", "a coefficient wrong or left out", SINGLE["C"]),
     Fault("D", "a row too many, which several others contradict", SINGLE["D"]),
-    Fault("E", "two or three independent faults", _several),
+    Fault("E", "two or three independent faults", _several, _has_several),
     Fault(
         "F",
         "a root cause hidden in a long conflict, where the cheapest repair is elsewhere",
         _any_slip,
         lambda evidence: evidence.elements >= LONG_CONFLICT and not evidence.cheapest_hits,
     ),
-    Fault("G", "one slip carried through several rows, each of which conflicts in its turn", _down_the_column),
+    Fault(
+        "G",
+        "one slip carried through several rows, each of which conflicts in its turn",
+        _down_the_column,
+        _has_several,
+    ),
     Fault("H", "a lower bound too high", SINGLE["H"]),
     Fault(
         "I",

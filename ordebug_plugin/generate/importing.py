@@ -222,7 +222,7 @@ def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path
         "model_file": model_file,
         "source": source.name,
         "error_type": made.fault,
-        "difficulty": str(difficulty(made.proof, len(made.instance.undo.elements))),
+        "difficulty": str(difficulty(made.proof)),
         **labels(made.instance, made.proof),
         "structure_hash": structure_hash(made.instance.broken),
         "original_hash": structure_hash(made.original),

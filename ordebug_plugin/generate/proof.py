@@ -36,20 +36,27 @@ class Proof:
     Attributes:
         objective: Optimum of the original.
         iis: The first IIS of the broken model.
+        culprits: Rows and variables that must be changed.
         facts: What is true of it without a label.
         cheapest_hits: Whether the cheapest repair changes a culprit.
     """
 
     objective: float
     iis: IIS
+    culprits: int
     facts: Facts
     cheapest_hits: bool
+
+    @property
+    def elements(self) -> int:
+        """Rows and bounds in the first IIS."""
+        return len(self.iis.rows) + len(self.iis.bounds)
 
     @property
     def evidence(self) -> Evidence:
         """What decides of which kind the fault is."""
         drops = self.facts.single_drops
-        return Evidence(len(self.iis.rows) + len(self.iis.bounds), len(drops or ()), self.cheapest_hits)
+        return Evidence(self.elements, len(drops or ()), self.culprits, self.cheapest_hits)
 
 
 @dataclass(frozen=True)
@@ -109,7 +116,8 @@ def prove(bench: Bench, instance: Instance, objective: float, *, plain: bool) ->
         shortcuts += [] if touched & set(instance.undo.elements) else [cheapest]
         if any(_keeps(judge.solve(problem, edits).objective, objective) for edits in shortcuts):
             return None
-    return Proof(objective, iis, facts, bool(touched & set(instance.undo.elements)))
+    culprits = instance.undo.elements
+    return Proof(objective, iis, len(culprits), facts, bool(touched & set(culprits)))
 
 
 def _undoes(judge: Judge, problem: Problem, instance: Instance, objective: float) -> bool:

@@ -62,7 +62,7 @@ _THEMES = (
         "a furniture maker",
         "Malmo Turku Vilnius Riga Tartu Gdansk Kaunas Odense Bergen Vaasa Lahti Oulu",
         "chair table shelf sofa desk cabinet stool bench bed dresser wardrobe lamp",
-        "saw lathe sander press drill router planer sprayer",
+        "saw lathe sander press drill shaper planer sprayer",
         "Mikkel Nora Otto Petra Quentin Ronja Sven Tuula Uno Viktor Wilma Yrsa",
     ),
     _theme(

@@ -8,17 +8,17 @@ from ordebug_plugin.generate.family import Draft, Family, Size, number
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
 from ordebug_plugin.generate.themes import Theme
 
-# Products, machines and materials, from and to.
+# Products, machines, materials and warehouses, from and to. No theme has more than 12 goods, products and materials.
 _COUNTS = {
-    Size.SMALL: ((2, 4), (1, 3), (1, 2)),
-    Size.MEDIUM: ((8, 12), (4, 8), (6, 12)),
+    Size.SMALL: ((2, 4), (1, 3), (1, 2), (1, 1)),
+    Size.MEDIUM: ((7, 9), (5, 8), (3, 3), (6, 12)),
 }
 
 
 def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     """Draws a plan around amounts that satisfy every row."""
-    n_products, n_machines, n_materials = (rng.randint(low, high) for low, high in _COUNTS[size])
-    things = rng.sample(theme.goods, min(len(theme.goods), n_products + n_materials))
+    n_products, n_machines, n_materials, n_warehouses = (rng.randint(low, high) for low, high in _COUNTS[size])
+    things = rng.sample(theme.goods, n_products + n_materials)
     products, materials = things[:n_products], things[n_products:]
     machines = rng.sample(theme.machines, n_machines)
     amounts = {product: rng.randint(5, 60) for product in products}
@@ -60,6 +60,21 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
             f"No more {material} is used than the {stock} in stock plus what is bought ({{{buy}}}). Use: {listed}."
         )
         statements[buy] = f"Amount of {material} bought; the supplier has {supply}, and none is returned."
+    for place in rng.sample(theme.places, n_warehouses):
+        kept = rng.sample(products, min(n_products, rng.randint(2, 4)))
+        space = {product: rng.randint(1, 5) for product in kept}
+        rent, row = f"rent_{place}", f"space_{place}"
+        used = sum(space[product] * amounts[product] for product in kept)
+        own, most = round(used * rng.uniform(0.6, 0.9)), round(used * rng.uniform(0.3, 0.6))
+        columns.append(Column(rent, float(rng.randint(1, 6)), 0.0, float(most), role="rent", index=(place,)))
+        terms = tuple((f"make_{product}", float(space[product])) for product in kept)
+        rows.append(Row(row, Sense.AT_MOST, (*terms, (rent, -1.0)), float(own), "space"))
+        listed = ", ".join(f"{space[product]} for a unit of {product} ({{make_{product}}})" for product in kept)
+        statements[row] = (
+            f"The warehouse in {place} has {own} pallets of room and what is rented beside it ({{{rent}}}); no more can "
+            f"be stored. Pallets: {listed}."
+        )
+        statements[rent] = f"Pallets of room rented in {place}: at most {most}."
     for product in products:
         row, asked = f"demand_{product}", max(1, round(amounts[product] * rng.uniform(0.6, 0.95)))
         rows.append(Row(row, Sense.AT_LEAST, ((f"make_{product}", 1.0),), float(asked), "demand"))
