@@ -71,8 +71,8 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
         rows.append(Row(row, Sense.AT_MOST, (*terms, (rent, -1.0)), float(own), "space"))
         listed = ", ".join(f"{space[product]} for a unit of {product} ({{make_{product}}})" for product in kept)
         statements[row] = (
-            f"The warehouse in {place} has {own} pallets of room and what is rented beside it ({{{rent}}}); no more can "
-            f"be stored. Pallets: {listed}."
+            f"The warehouse in {place} has {own} pallets of room and what is rented beside it ({{{rent}}}); no more "
+            f"can be stored. Pallets: {listed}."
         )
         statements[rent] = f"Pallets of room rented in {place}: at most {most}."
     for product in products:
