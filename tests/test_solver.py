@@ -285,9 +285,19 @@ def test_patience_is_an_infrastructure_failure(tmp_path: Path) -> None:
         judge.solve(problem)
 
 
-def test_iis_of_a_feasible_model_is_an_error(judge: Judge, tmp_path: Path) -> None:
-    with pytest.raises(SolverError, match="feasible"):
-        judge.iis(write_problem(tmp_path / "a.lp", FEASIBLE))
+def test_a_feasible_model_has_no_iis(judge: Judge, tmp_path: Path) -> None:
+    assert judge.iis(write_problem(tmp_path, FEASIBLE)) is None
+
+
+def test_a_binary_stays_within_0_and_1_in_the_cheapest_repair(judge: Judge, tmp_path: Path) -> None:
+    """To let the binary be 2 would cost 1; no action can."""
+    text = "Minimize\n obj: b\nSubject To\n least: 3 b >= 6\nBinaries\n b\nEnd\n"
+    problem = write_problem(tmp_path, text)
+    relaxation = judge.relaxation(problem)
+    assert relaxation is not None
+    assert relaxation.cost == pytest.approx(3.0)
+    assert relaxation.variables == ()
+    assert judge.infeasibility(problem) == pytest.approx(3.0)
 
 
 def test_a_refused_licence_is_a_solver_error(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

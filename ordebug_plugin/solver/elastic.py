@@ -72,6 +72,9 @@ def _relax(loaded: Loaded) -> Elastic:
     model = loaded.model.copy()
     model.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
     model.update()
+    variables = model.getVars()
+    for name in loaded.shape.binaries:  # a repair cannot let a binary leave 0 and 1, feasRelax would
+        variables[loaded.places[name]].LB, variables[loaded.places[name]].UB = 0.0, 1.0
     names = {place: name for name, place in loaded.places.items()}
     ends = zip(loaded.model.getAttr(GRB.Attr.LB), loaded.model.getAttr(GRB.Attr.UB), strict=True)
     # The bounds of a column that only writes a range have rows too; nothing edits them.

@@ -38,6 +38,7 @@ DEFAULT_WORK_LIMIT = 60.0
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
 _ANSWERS_KEPT = 4096  # per model
+_FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
 T = TypeVar("T")
 
@@ -120,8 +121,10 @@ class Judge:
     def iis(self, problem: Problem, edits: Edits = NO_EDITS) -> IIS | None:
         """An IIS of the infeasible model under edits; None where the WorkLimit ends before one is found.
 
+        Also where there is none: the model is feasible, or infeasible by no more than the solver's tolerances.
+
         Raises:
-            SolverError: Gurobi failed, or the model is feasible.
+            SolverError: Gurobi failed.
         """
         return self._remember(problem, edits, "iis", _iis)
 
@@ -247,12 +250,10 @@ def _verdict(found: Found) -> Verdict:
 def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
     loaded.carry(edits)
     model = loaded.model
-    model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
-    model.computeIIS()
+    _compute_iis(model)
     if not _is_minimal(model) and loaded.search.plain:
         with loaded.search.unbridled():
-            model.reset()
-            model.computeIIS()
+            _compute_iis(model)
     if _is_minimal(model) is None:
         return None
     in_rows = model.getAttr(GRB.Attr.IISConstr)
@@ -267,6 +268,19 @@ def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
     if not rows and not bounds and not others:
         return None
     return IIS(rows, bounds, others, minimal=bool(_is_minimal(model)))
+
+
+def _compute_iis(model: gp.Model) -> None:
+    """Leaves an IIS in the model, or none where the WorkLimit ends, or the conflict is as small as the tolerances.
+
+    Such a model is infeasible to one method and feasible to another; what is certain is that no conflict can be shown.
+    """
+    model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    try:
+        model.computeIIS()
+    except gp.GurobiError as error:
+        if error.errno != _FEASIBLE:
+            raise
 
 
 def _is_minimal(model: gp.Model) -> bool | None:
