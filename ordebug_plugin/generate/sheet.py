@@ -45,6 +45,11 @@ def listed(parts: Iterable[str]) -> str:
     return f"{', '.join(rest)} and {last}" if rest else last
 
 
+def each(names: Iterable[str], coefficient: float = 1.0) -> tuple[tuple[str, float], ...]:
+    """Terms of a row in which all of these variables have one coefficient."""
+    return tuple((name, coefficient) for name in names)
+
+
 def total(names: Iterable[str]) -> str:
     """A sum of variables: ``{a} + {b}``."""
     return " + ".join(f"{{{name}}}" for name in names)
@@ -53,6 +58,11 @@ def total(names: Iterable[str]) -> str:
 def weighed(terms: Mapping[str, float]) -> str:
     """What each variable takes or gives, without signs: ``3 for {a}, 1 for {b} and 2 for {c}``."""
     return listed(f"{number(abs(value))} for {{{name}}}" for name, value in terms.items())
+
+
+def counted(amount: int, unit: str) -> str:
+    """An amount and its unit: ``1 hour``, ``5 hours``."""
+    return f"{amount} {unit}" if amount == 1 else f"{amount} {unit}s"
 
 
 def capital(text: str) -> str:

@@ -4,10 +4,38 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from ordebug_plugin.generate.families import blending, inventory, network, plans, production, transportation, workforce
+from ordebug_plugin.generate.families import (
+    assignment,
+    blending,
+    cashflow,
+    commitment,
+    facility,
+    inventory,
+    network,
+    plans,
+    production,
+    projects,
+    scheduling,
+    transportation,
+    workforce,
+)
 from ordebug_plugin.generate.family import Family
 
-_MODULES = (production, transportation, blending, inventory, network, workforce, plans)
+_MODULES = (
+    production,
+    transportation,
+    blending,
+    inventory,
+    network,
+    workforce,
+    facility,
+    assignment,
+    scheduling,
+    projects,
+    commitment,
+    cashflow,
+    plans,
+)
 _ALL = tuple(module.FAMILY for module in _MODULES)
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _ALL}
 # Those that are drawn unless others are asked for: whose problems teach diagnosis.
