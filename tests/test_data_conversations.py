@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 
 from ordebug_plugin.cli import main
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.verify.dataset import DatasetCheck, replay_all
 from ordebug_plugin.verify.matching import ANONYMOUS, SHARED, UNSEEN, match_prompts, match_rows
 from ordebug_plugin.verify.row import Row
 from tests.demonstrations import GOOD, LOOK, SMALL, STATE, WRONG, row, talk
-from tests.toys import CONFLICT, answer
+from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, answer
 
 Data = dict[str, Any]
 
@@ -104,6 +104,29 @@ def test_later_prompts_without_history_or_without_a_state(toy_bench: Path) -> No
     data["messages"][3]["content"] = "still infeasible"
     found = only(toy_bench, data)
     assert (found.true_prompt, found.follows, found.readable, found.proven) == (True, None, False, True)
+
+
+@pytest.mark.parametrize("detail", list(Detail))
+def test_prompts_in_any_detail(toy_bench: Path, detail: Detail) -> None:
+    index = json.loads((toy_bench / "dataset.json").read_text())
+    (toy_bench / "toy.txt").write_text(CONFLICT_SPECIFICATION)
+    index["problems"][0]["specification_file"] = "toy.txt"
+    (toy_bench / "dataset.json").write_text(json.dumps(index))
+    data = talk(toy_bench, SMALL, GOOD, style=Style(conversation=True, detail=detail))
+    assert only(toy_bench, data).true_prompt is True
+    data["messages"][3]["content"] = data["messages"][3]["content"].replace("['low', 'high']", "['high', 'low']", 1)
+    assert only(toy_bench, data).true_prompt is False
+
+
+def test_rows_that_are_written_anew(toy_bench: Path) -> None:
+    rewrite = "<think>\nlow should ask for 1 x at least.\n</think>\n\nAction: REWRITE_CONSTRAINT(low, 1 x >= 1)"
+    public = only(toy_bench, row(rewrite))
+    assert (public.executed, public.recovered) == (False, False)
+    index = json.loads((toy_bench / "dataset.json").read_text())
+    index["problems"][0]["action_set"] = "extended"
+    (toy_bench / "dataset.json").write_text(json.dumps(index))
+    extended = only(toy_bench, row(rewrite))
+    assert (extended.proven, extended.hit, extended.objective_kept, extended.numbers_known) == (True,) * 4
 
 
 def test_a_conversation_that_starts_in_the_middle(toy_bench: Path) -> None:

@@ -16,12 +16,13 @@ import yaml
 
 from ordebug_plugin.actions import parse_action
 from ordebug_plugin.cli import main
-from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.prompt import EXTENDED_SYSTEM_PROMPT, SYSTEM_PROMPT
 from ordebug_plugin.verify.dataset import replay_all
 from ordebug_plugin.verify.dimension import Dimension, Level
-from ordebug_plugin.verify.length import DEFAULT_CUTOFF, Lengths, summarize
+from ordebug_plugin.verify.length import DEFAULT_CUTOFF, Lengths, Ruler, summarize
 from ordebug_plugin.verify.matching import match_rows
 from ordebug_plugin.verify.quality import dimensions
+from ordebug_plugin.verify.reading import read_demonstration
 from ordebug_plugin.verify.reasoning import agrees, masked, unknown_names, unsourced_numbers
 from ordebug_plugin.verify.share import Share
 from tests.conftest import REPO
@@ -250,6 +251,15 @@ class TestLengths:
         assert "longer than the cutoff" in record["quality"]["format"]["verdict"]
         assert json.loads(kept.read_text()) == rows[:1]
 
+    @pytest.mark.llamafactory
+    @needs_transformers
+    def test_a_row_with_extended_actions_is_measured_with_their_system_prompt(self, tiny_model: Path) -> None:
+        ruler = Ruler(tiny_model, system=SYSTEM_PROMPT)
+        extended = read_demonstration(row(action_set="extended"), 1)
+        stated = read_demonstration({**row(), "system": EXTENDED_SYSTEM_PROMPT}, 1)
+        assert ruler.measure(extended) == ruler.measure(stated) > ruler.measure(read_demonstration(row(), 1))
+
+    @pytest.mark.llamafactory
     @needs_transformers
     def test_a_template_that_refuses_a_row_names_it(
         self, toy_bench: Path, tiny_model: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -364,7 +374,7 @@ class TestPage:
     ) -> None:
         source = toy_bench.parent / "rows.json"
         source.write_text(json.dumps([row()]))
-        for target, message in ((toy_bench, "is a folder"), (source / "page.html", "cannot be written")):
+        for target, message in ((toy_bench, "is a folder"), (source / "page.html", "cannot be made a folder")):
             assert main(["data", "verify", str(source), "--bench", "nowhere", "--page", str(target)]) == 2
             assert message in " ".join(capsys.readouterr().err.split())
         same = ["--page", "out.json", "--json", "out.json"]
