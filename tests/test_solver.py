@@ -286,13 +286,13 @@ def test_patience_is_an_infrastructure_failure(tmp_path: Path) -> None:
 
 
 def test_a_feasible_model_has_no_iis(judge: Judge, tmp_path: Path) -> None:
-    assert judge.iis(write_problem(tmp_path, FEASIBLE)) is None
+    assert judge.iis(write_problem(tmp_path / "a.lp", FEASIBLE)) is None
 
 
 def test_a_binary_stays_within_0_and_1_in_the_cheapest_repair(judge: Judge, tmp_path: Path) -> None:
     """To let the binary be 2 would cost 1; no action can."""
     text = "Minimize\n obj: b\nSubject To\n least: 3 b >= 6\nBinaries\n b\nEnd\n"
-    problem = write_problem(tmp_path, text)
+    problem = write_problem(tmp_path / "a.lp", text)
     relaxation = judge.relaxation(problem)
     assert relaxation is not None
     assert relaxation.cost == pytest.approx(3.0)
