@@ -15,7 +15,7 @@ from ordebug_plugin.generate.families import DEFAULT_FAMILIES, FAMILIES
 from ordebug_plugin.generate.family import Family, Size
 from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
-from ordebug_plugin.generate.proof import Bench, Proof, optimum, prove
+from ordebug_plugin.generate.proof import Bench, Proof, is_infeasible, optimum, prove
 from ordebug_plugin.generate.themes import THEMES
 from ordebug_plugin.verify.parallel import judge_of
 
@@ -134,7 +134,7 @@ def _draw(bench: Bench, rng: random.Random, plan: _Plan, wanted: Wanted, draws: 
     objective = None
     for tried in range(1, _FAULTS_TRIED + 1):
         broken = plan.fault.break_(rng, draft.model)
-        if broken is None or broken == draft.model:
+        if broken is None or broken == draft.model or not is_infeasible(bench, broken):
             continue
         instance = make_instance(rng, draft, broken, wanted.names)
         if objective is None:

@@ -84,6 +84,11 @@ def optimum(bench: Bench, model: LinearModel) -> float | None:
     return verdict.objective if verdict.status is Status.OPTIMAL else None
 
 
+def is_infeasible(bench: Bench, model: LinearModel) -> bool:
+    """Whether a model is infeasible: most faults leave it feasible, and this is the cheapest way to find out."""
+    return bench.judge.solve(bench.load("drawn", model)).status is Status.INFEASIBLE
+
+
 def prove(bench: Bench, instance: Instance, objective: float, *, plain: bool) -> Proof | None:
     """Asks the solver for every claim that the record will make; None where one does not hold.
 
