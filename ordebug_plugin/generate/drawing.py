@@ -20,7 +20,7 @@ from ordebug_plugin.generate.themes import THEMES
 from ordebug_plugin.verify.parallel import judge_of
 
 # Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
-WORK_LIMIT = 2.0
+WORK_LIMIT = 0.5
 # How often a size is drawn where a family has it.
 _WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.39, Size.LARGE: 0.06}
 # Faults tried on one feasible model, and models tried for one kind of fault, before another is drawn.

@@ -20,8 +20,10 @@ from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.problem import Problem, load_problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import IIS, Status
+from ordebug_plugin.verify.description import check_iis
 from ordebug_plugin.verify.facts import Facts, dropped, find_facts
 from ordebug_plugin.verify.fault import restores
+from ordebug_plugin.verify.finding import Ruling
 
 # Fewer rows and bounds in conflict, and a guess is right too often.
 SHORTEST_CONFLICT = 3
@@ -105,7 +107,7 @@ def prove(bench: Bench, instance: Instance, objective: float, *, plain: bool) ->
     if judge.solve(problem).status is not Status.INFEASIBLE or not _undoes(judge, problem, instance, objective):
         return None
     iis = judge.iis(problem)
-    if iis is None or (not plain and not _is_long(iis, instance)):
+    if iis is None or not (plain or _is_long(iis, instance)) or not _holds(judge, problem, iis):
         return None
     relaxation = judge.relaxation(problem)
     facts = find_facts(judge, problem)
@@ -136,6 +138,10 @@ def _undoes(judge: Judge, problem: Problem, instance: Instance, objective: float
         if others is None or judge.solve(problem, others).status is not Status.INFEASIBLE:
             return False
     return True
+
+
+def _holds(judge: Judge, problem: Problem, iis: IIS) -> bool:
+    return check_iis(judge, problem, judge.shape(problem), iis.rows, iis.bounds).ruling is Ruling.PROVEN
 
 
 def _is_long(iis: IIS, instance: Instance) -> bool:

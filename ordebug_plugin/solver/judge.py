@@ -151,8 +151,13 @@ class Judge:
         """
         return self._remember(problem, edits, "audit", _audit)
 
-    def restored(self, problem: Problem, restoration: Restoration) -> Verdict:
+    def restored(self, problem: Problem, restoration: Restoration, work_limit: float | None = None) -> Verdict:
         """Status and objective of the model as loaded with changes that no action can make.
+
+        Args:
+            problem: The model.
+            restoration: The changes.
+            work_limit: A lower WorkLimit than the judge's own.
 
         Raises:
             KeyError: The restoration names something that is not in the model.
@@ -160,7 +165,7 @@ class Judge:
         """
         loaded = self._load(problem)
         with _gurobi_errors(problem):
-            other = restore(loaded, restoration)
+            other = restore(loaded, restoration, min(work_limit or self._work_limit, self._work_limit))
             try:
                 return _solve(other, NO_EDITS)
             finally:

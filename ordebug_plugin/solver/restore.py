@@ -13,7 +13,7 @@ _SENSES = {"<=": GRB.LESS_EQUAL, ">=": GRB.GREATER_EQUAL, "=": GRB.EQUAL}
 _KINDS = {Kind.CONTINUOUS: GRB.CONTINUOUS, Kind.INTEGER: GRB.INTEGER, Kind.BINARY: GRB.BINARY}
 
 
-def restore(loaded: Loaded, restoration: Restoration) -> Loaded:
+def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Loaded:
     """A model of its own that can be solved, not edited; its holder disposes of it.
 
     Raises:
@@ -40,4 +40,4 @@ def restore(loaded: Loaded, restoration: Restoration) -> Loaded:
     for name in restoration.removed:
         model.remove(row[name])
     model.update()
-    return Loaded(model, Search.of(model, loaded.search.work_limit), loaded.shape, {}, {}, loaded.places)
+    return Loaded(model, Search.of(model, work_limit), loaded.shape, {}, {}, loaded.places)

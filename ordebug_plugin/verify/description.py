@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from ordebug_plugin.edits import Shape
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.restoration import KindChange, Restoration
+from ordebug_plugin.restoration import Kind, KindChange, Restoration
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.claims import Claims
 from ordebug_plugin.verify.facts import Facts
 from ordebug_plugin.verify.fault import LP_TOLERANCE
 from ordebug_plugin.verify.finding import Check, Finding, missing_names, proven, unchecked, wrong
+
+# Work units for a conflict that needs whole numbers. A search over unbounded ones may be slow beyond what a unit says.
+_WHOLE_NUMBERS_WORK = 0.2
 
 
 def check_descriptions(judge: Judge, problem: Problem, shape: Shape, claims: Claims) -> Iterator[Finding]:
@@ -22,7 +25,7 @@ def check_descriptions(judge: Judge, problem: Problem, shape: Shape, claims: Cla
         SolverError: Gurobi failed.
     """
     if claims.iis_rows is not None:
-        yield _iis(judge, problem, shape, claims.iis_rows, claims.iis_bounds)
+        yield check_iis(judge, problem, shape, claims.iis_rows, claims.iis_bounds)
     if claims.problem_type is not None:
         actual = "mip" if shape.binaries or shape.integers else "lp"
         right = claims.problem_type.lower() == actual
@@ -63,10 +66,15 @@ def _described(check: Check, right: bool, reason: str) -> Finding:
     return proven(check) if right else wrong(check, reason)
 
 
-def _iis(judge: Judge, problem: Problem, shape: Shape, rows: tuple[str, ...], bounds: tuple[str, ...]) -> Finding:
+def check_iis(judge: Judge, problem: Problem, shape: Shape, rows: Sequence[str], bounds: Sequence[str]) -> Finding:
     """Whether the recorded rows and bounds contradict each other without the rest of the model.
 
-    Integrality stays, and with it the 0 and 1 of binaries: Gurobi counts neither among the bounds of an IIS.
+    Integrality stays, and with it the 0 and 1 of binaries: Gurobi counts neither among the bounds of an IIS. Most
+    conflicts need no integrality, and without it the question always has an answer; with it, over variables without
+    bounds, a search need not end.
+
+    Raises:
+        SolverError: Gurobi failed.
     """
     missing = missing_names(shape, rows, bounds)
     if missing:
@@ -74,7 +82,10 @@ def _iis(judge: Judge, problem: Problem, shape: Shape, rows: tuple[str, ...], bo
     others = tuple(row for row in shape.rows if row not in set(rows))
     free = [name for name in shape.variables if name not in set(bounds) and name not in shape.binaries]
     kinds = tuple(KindChange(name, None, float("-inf"), float("inf")) for name in free)
-    verdict = judge.restored(problem, Restoration(removed=others, kinds=kinds))
+    continuous = tuple(KindChange(name, Kind.CONTINUOUS) for name in shape.integers | shape.binaries)
+    verdict = judge.restored(problem, Restoration(others, kinds=(*continuous, *kinds)))
+    if continuous and verdict.status is not Status.INFEASIBLE:
+        verdict = judge.restored(problem, Restoration(others, kinds=kinds), _WHOLE_NUMBERS_WORK)
     if verdict.status is Status.INFEASIBLE:
         return proven(Check.IIS)
     if verdict.status is Status.LIMIT:
