@@ -33,7 +33,7 @@ from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.exploits import EXPLOITS, EXTENDED_EXPLOITS, check_problem
 from ordebug_plugin.grading import Grader, Replay, Task
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
-from ordebug_plugin.prompt import EXTENDED_SYSTEM_PROMPT, SYSTEM_PROMPT, Style, render_messages, render_state
+from ordebug_plugin.prompt import EXTENDED_SYSTEM_PROMPT, SYSTEM_PROMPT, Detail, Style, render_messages, render_state
 from ordebug_plugin.reward import PRESETS
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import score
@@ -458,10 +458,10 @@ class TestEnvironment:
 
     def test_prompts_show_the_row_as_it_stands(self, judge: Judge, coefficient: Problem) -> None:
         env = RepairEnv(judge, coefficient)
-        assert "x + 2 y - 20 w >= 6 (mix)" in render_state(env.reset(), Style(algebra=True))
+        assert "x + 2 y - 20 w >= 6 (mix)" in render_state(env.reset(), Style(detail=Detail.ALGEBRA))
         written = "REWRITE_CONSTRAINT(mix, 2*y + x - 0.333333333333333 w>= 600)"
         transition = env.step(answer(written))
-        state = render_state(transition.observation, Style(algebra=True))
+        state = render_state(transition.observation, Style(detail=Detail.ALGEBRA))
         assert "x + 2 y - 0.333333333333 w >= 600 (mix)" in state
         shown = "REWRITE_CONSTRAINT(mix, x + 2 y - 0.333333333333333 w >= 600)"
         assert f"1. {shown}: still infeasible\n" in state + "\n"
