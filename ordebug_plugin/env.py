@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, Action, ActionKind, Answer, parse_answer
-from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, resolve
+from ordebug_plugin.edits import NO_EDITS, TOLERANCE, Edits, Shape, apply_action, resolve
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
@@ -224,9 +224,10 @@ class RepairEnv:
         value = dict(relaxation.activities)[row]
         interval = self._edits.row(self._shape, row)
         violation = interval.violation(value)
-        if violation > 0:
+        if violation > TOLERANCE:
             return f"violated by {violation:g} at the least infeasible point"
-        return f"slack {min(value - interval.lower, interval.upper - value):g} at the least infeasible point"
+        slack = min(value - interval.lower, interval.upper - value)
+        return f"slack {slack if slack > TOLERANCE else 0:g} at the least infeasible point"
 
     def _outcome(self, action: Action | None, refused: bool, verdict: Verdict) -> Outcome | None:
         if verdict.status.is_repaired:

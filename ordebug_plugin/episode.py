@@ -75,6 +75,7 @@ class Episode:
         outcome: How it ended; None where infrastructure failed, see `error`.
         error: What failed: a server or the solver. Such an episode is neither right nor wrong.
         repair: Facts about the repaired model, where it was recovered.
+        extended: Whether the action set was the extended one.
     """
 
     problem_id: str
@@ -90,3 +91,4 @@ class Episode:
     outcome: Outcome | None
     error: str | None = None
     repair: Repair | None = None
+    extended: bool = False

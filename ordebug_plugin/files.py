@@ -31,11 +31,14 @@ def check_writable(path: Path) -> None:
     Raises:
         InputError: It will not; names the file.
     """
-    make_folder(path.parent)
-    if path.is_dir() or not os.access(path.parent, os.W_OK):
-        raise InputError(
-            f"{path}: cannot be written: {'it is a folder' if path.is_dir() else 'its folder is read-only'}"
-        )
+    if path.is_dir():
+        raise InputError(f"{path}: cannot be written: it is a folder")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+    if not os.access(path.parent, os.W_OK):
+        raise InputError(f"{path}: cannot be written: its folder is read-only")
 
 
 def make_folder(path: Path) -> None:

@@ -78,6 +78,7 @@ def _episode(  # noqa: PLR0913  # what ended it, by keyword
         error_type=problem.error_type,
         difficulty=problem.difficulty,
         truth=problem.truth,
+        extended=problem.extended,
         n_rows=0 if shape is None else len(shape.rows),
         aliases={} if shape is None else dict(shape.aliases),
         sample=sample,

@@ -32,7 +32,7 @@ touch "$OUT/.demo"
 say "problems and verified demonstrations"
 "$LF/ordebug" bench make "$OUT/train" --families plans --n 1500 --seed "$((2 * SEED))"
 "$LF/ordebug" bench make "$OUT/test" --families plans --n 200 --seed "$((2 * SEED + 1))" --exclude "$OUT/train"
-"$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --per-problem 4 --detail algebra --seed "$SEED"
+"$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --policy mixed --per-problem 4 --detail algebra --seed "$SEED"
 echo '{"or_debug_demo": {"file_name": "sft_train.json", "formatting": "or_debug"}}' >"$OUT/dataset_info.json"
 
 say "a random tiny Qwen3, its tokenizer trained on the demonstrations"

@@ -15,6 +15,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import SYSTEM_PROMPT
 from ordebug_plugin.solver import Judge
 from tests.toys import CONFLICT, RANGES, write_problem
 
@@ -52,6 +53,20 @@ def demonstration(number: int, action: str = "DROP_CONSTRAINT(flow[a,b])") -> di
 def rows() -> list[dict[str, object]]:
     """24 good rows."""
     return [demonstration(number) for number in range(24)]
+
+
+def conversation(number: int) -> dict[str, object]:
+    """A conversation of three turns, of which the first went astray and is not to be learnt."""
+    row = demonstration(number)
+    answers = ["<think>\nAstray.\n</think>\n\nAction: DROP_CONSTRAINT(c_key_upper)", row["output"], row["output"]]
+    messages: list[dict[str, object]] = [{"role": "system", "content": SYSTEM_PROMPT}]
+    for turn, answer in enumerate(answers):
+        said: dict[str, object] = {"role": "assistant", "content": answer}
+        messages += [
+            {"role": "user", "content": f"{row['instruction']}\n\n{row['input']}\n\nTurn {turn}"},
+            said if turn else {**said, "loss": False},
+        ]
+    return {"messages": messages, "metadata": {"problem_id": f"c{number}", "learn": [2, 3]}}
 
 
 @pytest.fixture(scope="session")

@@ -216,6 +216,7 @@ def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         ["bench", "make"],
         ["data", "convert"],
         ["data", "demos"],
+        ["data", "collect"],
         ["data", "grpo"],
         ["reward", "check"],
         ["doctor"],

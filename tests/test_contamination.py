@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.cli import main
+from ordebug_plugin.demonstrations import Policy, Recipe, make_demonstrations
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.benchmark import make_benchmark, structure_hashes
-from ordebug_plugin.generate.demonstrations import make_demonstrations
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import MAX_TERMS, Detail, Style
 from ordebug_plugin.verify.contamination import Contamination, find_contamination
@@ -100,7 +100,8 @@ def test_rows_give_away_the_problems_they_show(
     if kind == "grpo":
         assert main(["data", "grpo", str(bench), str(train), "--detail", detail.value]) == 0
     else:
-        make_demonstrations(load_benchmark(bench), alpaca, seed=0, per_problem=8, style=Style(detail=detail))
+        recipe = Recipe(Policy.MIXED, style=Style(detail=detail))
+        make_demonstrations(load_benchmark(bench), alpaca, recipe, seed=0, per_problem=8)
         document = json.loads(alpaca.read_text())
         for row in document["data"]:
             del row["metadata"]  # then only the prompts can tell

@@ -6,6 +6,7 @@ import json
 import re
 import tempfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import given, settings
@@ -15,7 +16,7 @@ from ordebug_plugin.data.alpaca import is_document, read_alpaca
 from ordebug_plugin.data.convert import RowError, Target, convert_file, convert_row
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import SYSTEM_PROMPT
-from tests.conftest import demonstration
+from tests.conftest import conversation, demonstration
 
 
 def write(path: Path, content: object) -> Path:
@@ -222,6 +223,67 @@ class TestFile:
             lines = (Path(name) / "b.jsonl").read_bytes().removesuffix(b"\n").split(b"\n")
             assert [json.loads(line)["messages"][-1]["content"] for line in lines] == [output]
             assert load(Path(name) / "a.json")[0]["conversations"][-1]["value"] == output  # type: ignore[index]
+
+
+class TestConversations:
+    """What `ordebug data demos --chat` and `ordebug data collect --chat` write."""
+
+    def write(self, path: Path, *chats: object) -> Path:
+        path.write_text("".join(json.dumps(chat) + "\n" for chat in chats), encoding="utf-8")
+        return path
+
+    def test_messages_keep_every_turn_and_say_which_are_learnt(self, tmp_path: Path) -> None:
+        chat = conversation(1)
+        source = self.write(tmp_path / "chat.jsonl", chat)
+        report = convert_file(source, tmp_path / "kept.jsonl", to="messages", system="other", keep_labels=True)
+        assert load(tmp_path / "kept.jsonl") == [chat]
+        assert (report.rows, report.written, report.made, report.changed) == (1, 1, 1, 0)
+        report = convert_file(source, tmp_path / "out.jsonl", to="messages", system=None, keep_labels=False)
+        (written,) = load(tmp_path / "out.jsonl")
+        assert report.changed == 1
+        for old, new in zip(chat["messages"], written["messages"], strict=True):  # type: ignore[call-overload]
+            assert "ID: mip" not in new["content"]
+            assert "Type: A" not in new["content"]
+            if old["role"] != "user":
+                assert new == old
+
+    def test_sharegpt_ends_with_each_answer_to_learn(self, tmp_path: Path) -> None:
+        chats = [conversation(number) for number in range(3)]
+        source = self.write(tmp_path / "chat.jsonl", *chats)
+        report = convert_file(source, tmp_path / "out.json", to="sharegpt", system=None, keep_labels=True)
+        assert (report.rows, report.written, report.made, report.rejected) == (3, 3, 6, 0)
+        rows = load(tmp_path / "out.json")
+        for number, (second, third) in enumerate(zip(rows[::2], rows[1::2], strict=True)):
+            spoken = [message["content"] for message in chats[number]["messages"]]  # type: ignore[attr-defined]
+            for row, turns in ((second, 2), (third, 3)):
+                assert row["system"] == SYSTEM_PROMPT
+                assert [turn["value"] for turn in row["conversations"]] == spoken[1 : 1 + 2 * turns]  # type: ignore[attr-defined]
+                assert [turn["from"] for turn in row["conversations"]] == ["human", "gpt"] * turns  # type: ignore[attr-defined]
+                assert row["metadata"] == {"problem_id": f"c{number}", "turn": turns}
+
+    @pytest.mark.parametrize(
+        ("change", "reason"),
+        [
+            (lambda m: m[2:], "user and assistant must take turns"),
+            (lambda m: m[:-1], "user and assistant must take turns"),
+            (lambda m: [], "must be a list of messages"),
+            (lambda m: [*m[:-1], {**m[-1], "content": "I give up."}], "action of turn 3 cannot be executed"),
+            (lambda m: [*m[:-1], {**m[-1], "content": None}], "message 7 needs the strings"),
+            (lambda m: [*m[:-1], {**m[-1], "loss": "no"}], "loss of message 7 must be true or false"),
+            (lambda m: [*m[:-1], {**m[-1], "content": "\ud800"}], "message 7 holds a lone surrogate"),
+            (lambda m: m[:3], "no answer to learn"),
+        ],
+    )
+    def test_what_is_no_conversation_is_refused(self, tmp_path: Path, change: Any, reason: str) -> None:
+        good, bad = conversation(1), conversation(2)
+        bad["messages"] = change(bad["messages"])
+        source = self.write(tmp_path / "chat.jsonl", good, bad)
+        report = convert_file(source, tmp_path / "out.jsonl", to="messages", system=None, keep_labels=False)
+        assert (report.written, report.rejected) == (1, 1)
+        assert report.rejects is not None
+        (refused,) = load(report.rejects)
+        assert reason in str(refused["reason"])
+        assert refused["row"] == 2
 
 
 @pytest.mark.public

@@ -374,7 +374,7 @@ class TestPage:
     ) -> None:
         source = toy_bench.parent / "rows.json"
         source.write_text(json.dumps([row()]))
-        for target, message in ((toy_bench, "is a folder"), (source / "page.html", "cannot be made a folder")):
+        for target, message in ((toy_bench, "is a folder"), (source / "page.html", "page.html: cannot be written")):
             assert main(["data", "verify", str(source), "--bench", "nowhere", "--page", str(target)]) == 2
             assert message in " ".join(capsys.readouterr().err.split())
         same = ["--page", "out.json", "--json", "out.json"]

@@ -11,8 +11,9 @@ import pytest
 from ordebug_plugin.actions import Action, ActionKind, parse_action
 from ordebug_plugin.cli import main
 from ordebug_plugin.data.alpaca import read_alpaca
+from ordebug_plugin.demonstrations import Policy, Recipe, make_demonstrations
 from ordebug_plugin.env import RepairEnv
-from ordebug_plugin.generate import make_benchmark, make_demonstrations
+from ordebug_plugin.generate import make_benchmark
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Detail, Style, render_state
 from ordebug_plugin.shown import read_state
@@ -166,7 +167,7 @@ class TestFiles:
         folder = tmp_path / "made"
         make_benchmark(folder, n=25, seed=2, wanted=PLANS)
         out = tmp_path / "demos.json"
-        make_demonstrations(load_benchmark(folder), out, seed=0, per_problem=3)
+        make_demonstrations(load_benchmark(folder), out, Recipe(Policy.MIXED), seed=0, per_problem=3)
         matched = match_rows(out, folder)
         check = replay_all(matched)
         assert check == replay_all(matched, workers=2)

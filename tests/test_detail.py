@@ -40,7 +40,7 @@ def test_every_prompt_of_a_state_is_the_same(model: Path, tmp_path: Path, detail
     assert ("A baker plans a day." in first) == (detail is Detail.FULL)
     assert ("x >= 5 (low)" in first) == (detail is not Detail.NAMES)
 
-    assert main(["data", "demos", str(model), str(alpaca), "--per-problem", "30", *options]) == 0
+    assert main(["data", "demos", str(model), str(alpaca), "--policy", "mixed", "--per-problem", "30", *options]) == 0
     demonstrated = json.loads(alpaca.read_text())["data"]
     of_first_turns = {
         join_instruction(row["instruction"], row["input"]) for row in demonstrated if row["metadata"]["turn"] == 1

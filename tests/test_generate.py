@@ -12,16 +12,18 @@ import pytest
 
 from ordebug_plugin.actions import PUBLIC_ACTIONS, REPAIRS, ActionKind, parse_answer
 from ordebug_plugin.cli import main
+from ordebug_plugin.demonstrations import Policy, Recipe, make_demonstrations
 from ordebug_plugin.edits import NO_EDITS, apply_action, resolve
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.errors import InputError, ProblemError
-from ordebug_plugin.generate import make_benchmark, make_demonstrations, structure_hashes
+from ordebug_plugin.generate import make_benchmark, structure_hashes
 from ordebug_plugin.problem import Benchmark, load_benchmark
 from ordebug_plugin.prompt import INSTRUCTION, Detail, Style, render_state
 from ordebug_plugin.solver import Judge
 from tests.toys import PLANS
 
 N = 60
+MIXED = Recipe(Policy.MIXED)
 
 
 @pytest.fixture(scope="module")
@@ -37,7 +39,8 @@ def benchmark(folder: Path) -> Benchmark:
 
 
 def demonstrate(benchmark: Benchmark, out: Path, style: Style, **options: float) -> list[dict[str, str]]:
-    make_demonstrations(benchmark, out / "demos.json", seed=3, per_problem=5, style=style, **options)
+    recipe = Recipe(Policy.MIXED, style=style, **options)
+    make_demonstrations(benchmark, out / "demos.json", recipe, seed=3, per_problem=5)
     data = json.loads((out / "demos.json").read_text(encoding="utf-8"))["data"]
     assert isinstance(data, list)
     return data
@@ -160,14 +163,14 @@ def test_progress_counts_problems(tmp_path: Path, benchmark: Benchmark) -> None:
     seen: list[int] = []
     make_benchmark(tmp_path / "bench", n=3, seed=0, wanted=PLANS, on_progress=seen.append)
     few = dataclasses.replace(benchmark, problems=benchmark.problems[:2])
-    make_demonstrations(few, tmp_path / "demos.json", seed=0, per_problem=1, on_progress=seen.append)
+    make_demonstrations(few, tmp_path / "demos.json", MIXED, seed=0, per_problem=1, on_progress=seen.append)
     assert seen == [1, 2, 3, 1, 2]
 
 
 def test_demonstrations_repeat_by_seed(benchmark: Benchmark, tmp_path: Path) -> None:
     first, again, other = (tmp_path / name for name in ("first.json", "again.json", "other.json"))
     for out, seed in ((first, 3), (again, 3), (other, 4)):
-        make_demonstrations(benchmark, out, seed=seed, per_problem=2)
+        make_demonstrations(benchmark, out, MIXED, seed=seed, per_problem=2)
     assert first.read_bytes() == again.read_bytes()
     assert first.read_bytes() != other.read_bytes()
 
@@ -286,7 +289,9 @@ def test_the_share_of_the_hurried_repairer_is_yours(benchmark: Benchmark, tmp_pa
 @pytest.mark.parametrize("hurried", [-0.1, 1.1, math.nan])
 def test_a_share_is_from_0_to_1(benchmark: Benchmark, tmp_path: Path, hurried: float) -> None:
     with pytest.raises(InputError, match="from 0 to 1"):
-        make_demonstrations(benchmark, tmp_path / "x.json", seed=0, per_problem=1, hurried=hurried)
+        make_demonstrations(
+            benchmark, tmp_path / "x.json", Recipe(Policy.MIXED, hurried=hurried), seed=0, per_problem=1
+        )
 
 
 @pytest.mark.parametrize("text", ["2", "-0.1", "nan", "most"])
@@ -298,4 +303,4 @@ def test_a_share_on_the_command_line_names_its_option(capsys: pytest.CaptureFixt
 
 def test_no_demonstrations_per_problem_is_an_error(benchmark: Benchmark, tmp_path: Path) -> None:
     with pytest.raises(InputError, match="at least 1"):
-        make_demonstrations(benchmark, tmp_path / "x.json", seed=0, per_problem=0)
+        make_demonstrations(benchmark, tmp_path / "x.json", MIXED, seed=0, per_problem=0)

@@ -13,7 +13,7 @@ import yaml
 
 from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.prompt import SYSTEM_PROMPT
-from tests.conftest import REPO, demonstration, run
+from tests.conftest import REPO, conversation, demonstration, run
 
 if importlib.util.find_spec("llamafactory") is None:
     pytest.skip(
@@ -147,6 +147,23 @@ class TestLabels:
         plain, _ = tokenize(workplace, dataset="or_debug")
         assert document["input_ids"] == offline["input_ids"] == plain["input_ids"]
         assert document["labels"] == offline["labels"] == plain["labels"]
+
+    def test_a_conversation_is_learnt_turn_by_turn_but_for_what_went_astray(
+        self, workplace: Path, tokenize: Any
+    ) -> None:
+        """As `ordebug data demos --chat` writes it, converted: `mask_history` keeps a turn out of the loss."""
+        (workplace / "data").mkdir()
+        source = workplace / "chat.jsonl"
+        source.write_text("".join(json.dumps(conversation(number)) + "\n" for number in range(3)))
+        target = workplace / "data" / "sft_train.sharegpt.json"
+        convert_file(source, target, to="sharegpt", system=SYSTEM_PROMPT, keep_labels=False)
+        options = {"mask_history": True, "preserve_thinking": True, "cutoff_len": 4096}
+        dataset, tokenizer = tokenize(workplace, dataset="or_debug_sharegpt", **options)
+        outputs = [f"{demonstration(number)['output']}<|im_end|>\n" for number in range(3)]
+        assert answers(dataset, tokenizer) == [output for output in outputs for _ in range(2)]
+        shown = [tokenizer.decode(row["input_ids"]) for row in dataset]
+        assert [text.count("<think>\nAstray.\n</think>") for text in shown] == [1] * 6
+        assert [text.count("</think>") for text in shown] == [2, 3] * 3
 
     @pytest.mark.parametrize("workers", [1, 2])
     def test_refused_rows_are_dropped(

@@ -11,13 +11,14 @@ import pytest
 
 from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.prompt import SYSTEM_PROMPT
-from tests.conftest import REPO, run
+from tests.conftest import REPO, conversation, demonstration, run
 
 if importlib.util.find_spec("swift") is None:
     pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
 
 from swift.arguments import SftArguments
 from swift.cli.main import parse_yaml_args
+from swift.dataset import load_dataset
 from swift.utils import parse_args
 
 pytestmark = pytest.mark.swift
@@ -68,6 +69,28 @@ def test_labels_hold_the_whole_answer_byte_for_byte(
         shown = processor.decode(encoded["input_ids"])
         assert shown.startswith(f"<|im_start|>system\n{SYSTEM_PROMPT}<|im_end|>\n<|im_start|>user\nDebug the")
         assert "mip_typeA" not in shown
+
+
+def test_a_conversation_is_learnt_turn_by_turn_but_for_what_went_astray(
+    workplace: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As `ordebug data demos --chat` writes it, read from the file as their loader does."""
+    monkeypatch.chdir(workplace)
+    path = workplace / "chat.jsonl"
+    path.write_text("".join(json.dumps(conversation(number)) + "\n" for number in range(3)))
+    known, _ = arguments("--dataset", str(path), "--max_length", "4096")
+    _, processor = known.get_model_processor(load_model=False)
+    template = known.get_template(processor)
+    template.set_mode("train")
+    dataset, _ = load_dataset([str(path)], split_dataset_ratio=0.0)
+    for number, row in enumerate(dataset):
+        encoded = template.encode(row)
+        learned = processor.decode([label for label in encoded["labels"] if label >= 0])
+        output = demonstration(number)["output"]
+        assert learned.removesuffix("\n") == f"{output}<|im_end|>\n{output}<|im_end|>"
+        shown = processor.decode(encoded["input_ids"])
+        assert shown.count("<think>\nAstray.\n</think>") == 1
+        assert shown.count(str(output)) == 2
 
 
 def test_command_trains(messages: Path) -> None:

@@ -6,7 +6,7 @@ import argparse
 from dataclasses import asdict
 from pathlib import Path
 
-from ordebug_plugin.commands import data_contamination, data_verify
+from ordebug_plugin.commands import data_contamination, data_demos, data_verify
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -18,15 +18,12 @@ from ordebug_plugin.commands.common import (
     positive,
     print_json,
     progress,
-    share,
     system_prompt,
 )
 from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import load_run
-from ordebug_plugin.generate.demonstrations import make_demonstrations
-from ordebug_plugin.generate.repairers import HURRIED
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Detail, Style
 
@@ -39,7 +36,12 @@ def add_parser(commands: Subparsers) -> None:
         "turn Alpaca data into ShareGPT (LLaMA-Factory) or messages (ms-swift), think text untouched",
         "ordebug data convert alpaca.json data/sft_train.sharegpt.json",
     )
-    parser.add_argument("source", type=Path, metavar="IN.json", help='a list of rows, or {"data": […]}, or .jsonl')
+    parser.add_argument(
+        "source",
+        type=Path,
+        metavar="IN.json",
+        help='Alpaca: a list of rows, {"data": […]} or .jsonl; or conversations, as `demos --chat` writes',
+    )
     parser.add_argument("target", type=Path, metavar="OUT.json", help=".json or .jsonl; refused rows go beside it")
     parser.add_argument("--to", choices=("sharegpt", "messages"), default="sharegpt", help="default: sharegpt")
     add_system_option(parser)
@@ -47,25 +49,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run_convert)
 
-    parser = group.add(
-        "demos",
-        "make demonstrations for a benchmark, each verified by the solver",
-        "ordebug data demos bench/train data/sft_train.json --per-problem 4",
-    )
-    parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder")
-    parser.add_argument("target", type=Path, metavar="OUT.json", help="Alpaca file to write")
-    parser.add_argument("--per-problem", type=positive, default=4, metavar="N", help="rows per problem (default 4)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
-    parser.add_argument(
-        "--hurried",
-        type=share,
-        default=HURRIED,
-        metavar="SHARE",
-        help="share of answers that take the first row listed, not what is odd (default %(default)s)",
-    )
-    add_detail_option(parser)
-    parser.add_argument("--json", action="store_true", help="print the report as JSON")
-    parser.set_defaults(run=run_demos)
+    data_demos.add_parser(group)
 
     parser = group.add(
         "grpo",
@@ -108,39 +92,13 @@ def run_convert(options: argparse.Namespace) -> int:
         print_json({**asdict(report), "rejects": None if report.rejects is None else str(report.rejects)})
     else:
         RESULTS.print(
-            f"{report.written} of {report.rows} rows written to {options.target}; "
+            f"{report.written} of {report.rows} rows written to {options.target}"
+            f"{'' if report.made == report.written else f', as {report.made}'}; "
             f"{report.changed} lost lines that leak the answer (ID, Type); {report.rejected} refused"
         )
     if report.rejects is not None:
         LOG.print(f"the refused rows, each with its number and the reason, are in {report.rejects}")
     return FINDINGS if report.rejected else DONE
-
-
-def run_demos(options: argparse.Namespace) -> int:
-    """Makes demonstrations.
-
-    Raises:
-        InputError: The benchmark or the target cannot be used.
-        SolverError: Gurobi failed.
-    """
-    if options.target.suffix != ".json":
-        raise InputError(f"{options.target}: name the target *.json")
-    benchmark = load_benchmark(options.benchmark)
-    with progress("demonstrations", len(benchmark.problems)) as advance:
-        report = make_demonstrations(
-            benchmark,
-            options.target,
-            seed=options.seed,
-            per_problem=options.per_problem,
-            style=Style(detail=Detail(options.detail)),
-            hurried=options.hurried,
-            on_progress=lambda _: advance(""),
-        )
-    if options.json:
-        print_json({**asdict(report), "path": str(options.target)})
-    else:
-        RESULTS.print(f"{report.rows} verified demonstrations written to {options.target}")
-    return DONE
 
 
 def run_grpo(options: argparse.Namespace) -> int:

@@ -16,6 +16,7 @@ from typing import Literal
 
 from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, parse_answer
 from ordebug_plugin.data.alpaca import read_alpaca
+from ordebug_plugin.data.chat import ChatError, read_chat
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.prompt import join_instruction, strip_labels, system_for
@@ -55,7 +56,8 @@ class ConvertReport:
 
     Attributes:
         rows: Rows read.
-        written: Rows written to the target.
+        written: Rows that are in the target.
+        made: Rows of the target: of a conversation, ShareGPT has one for each answer to learn (`chat`).
         changed: Written rows whose prompt lost its labels.
         rejected: Rows refused.
         rejects: Where the refused rows and the reasons are, or None where every row was written.
@@ -63,6 +65,7 @@ class ConvertReport:
 
     rows: int
     written: int
+    made: int
     changed: int
     rejected: int
     rejects: Path | None
@@ -89,7 +92,7 @@ def convert_row(row: Mapping[str, object], *, system: str | None, keep_labels: b
             or the row has earlier turns, which a single turn cannot hold.
     """
     if "conversations" in row or "messages" in row:
-        raise RowError("already a conversation: train on it as it is (dataset or_debug_sharegpt for ShareGPT rows)")
+        raise RowError("already a conversation: train on it as it is, or convert the file with `ordebug data convert`")
     instruction, state, output = (_text(row, name) for name in ("instruction", "input", "output"))
     if not (instruction.strip() or state.strip()):
         raise RowError("'instruction' and 'input' are both empty")
@@ -119,7 +122,7 @@ def convert_file(source: Path, target: Path, *, to: Target, system: str | None, 
     """Converts a whole file; refused rows go to ``<target stem>.rejects.jsonl``, one ``{row, reason, data}`` a line.
 
     Args:
-        source: Alpaca file, see `alpaca.read_alpaca`. Never written to.
+        source: Alpaca file, see `alpaca.read_alpaca`, or conversations (`chat`). Never written to.
         target: ``*.json`` (one list) or ``*.jsonl``; replaced if it exists, and left alone if anything fails.
         to: ``sharegpt`` for LLaMA-Factory, ``messages`` for ms-swift.
         system: See `convert_row`.
@@ -133,26 +136,34 @@ def convert_file(source: Path, target: Path, *, to: Target, system: str | None, 
     rejects_path = target.with_name(f"{target.stem}.rejects.jsonl")
     if source.resolve() in {target.resolve(), rejects_path.resolve()}:
         raise InputError(f"{target}: would overwrite the input {source}: choose another target")
-    conversations: list[Conversation] = []
+    converted: list[list[dict[str, object]]] = []
+    changed = 0
     rejects: list[_Reject] = []
     rows = read_alpaca(source).rows
     for number, row in enumerate(rows, 1):
         try:
             if not isinstance(row, dict):
                 raise RowError(f"a row must be an object, not {type(row).__name__}")
-            conversations.append(convert_row(row, system=system, keep_labels=keep_labels))
-        except RowError as error:
+            if "messages" in row:
+                chat = read_chat(row, system=system, keep_labels=keep_labels)
+                changed += chat.changed
+                converted.append(chat.as_sharegpt() if to == "sharegpt" else [chat.as_messages()])
+                continue
+            conversation = convert_row(row, system=system, keep_labels=keep_labels)
+            changed += conversation.changed
+            converted.append([_sharegpt(conversation) if to == "sharegpt" else _messages(conversation)])
+        except (RowError, ChatError) as error:
             rejects.append(_Reject(number, str(error), row))
-    if not conversations:
+    if not converted:
         raise InputError(f"{source}: not one of {len(rows)} rows can be converted; row 1: {rejects[0].reason}")
-    render = _sharegpt if to == "sharegpt" else _messages
-    _write(target, [render(conversation) for conversation in conversations])
+    made = [row for rows_of_one in converted for row in rows_of_one]
+    _write(target, made)
     if rejects:
         _write(rejects_path, [{"row": r.number, "reason": r.reason, "data": r.data} for r in rejects])
     else:
         rejects_path.unlink(missing_ok=True)  # of an earlier run: it would contradict this one
-    changed = sum(conversation.changed for conversation in conversations)
-    return ConvertReport(len(rows), len(conversations), changed, len(rejects), rejects_path if rejects else None)
+    kept = rejects_path if rejects else None
+    return ConvertReport(len(rows), len(converted), len(made), changed, len(rejects), kept)
 
 
 def _sharegpt(conversation: Conversation) -> dict[str, object]:

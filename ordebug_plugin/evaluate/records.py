@@ -35,6 +35,7 @@ def dump_episode(episode: Episode) -> str:
         "iis": _iis_out(episode.iis),
         "turns": [_turn_out(turn) for turn in episode.turns],
         "repair": _repair_out(episode.repair),
+        "action_set": "extended" if episode.extended else "public",
     }
     return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
@@ -115,6 +116,7 @@ def _episode_in(record: Mapping[str, Any]) -> Episode:
         outcome=None if record["outcome"] is None else Outcome(record["outcome"]),
         error=record["error"],
         repair=_repair_in(record["repair"]),
+        extended=record.get("action_set") == "extended",  # older runs say nothing: there was but one
     )
 
 

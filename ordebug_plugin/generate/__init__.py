@@ -1,7 +1,6 @@
-"""Benchmarks and demonstrations made here, proven by the solver."""
+"""Benchmarks made here, proven by the solver."""
 
 from ordebug_plugin.generate.benchmark import BenchmarkReport, make_benchmark, structure_hashes
-from ordebug_plugin.generate.demonstrations import DemonstrationReport, make_demonstrations
 from ordebug_plugin.generate.difficulty import Difficulty
 from ordebug_plugin.generate.drawing import Wanted
 from ordebug_plugin.generate.family import Size
@@ -9,12 +8,10 @@ from ordebug_plugin.generate.instance import Names
 
 __all__ = [
     "BenchmarkReport",
-    "DemonstrationReport",
     "Difficulty",
     "Names",
     "Size",
     "Wanted",
     "make_benchmark",
-    "make_demonstrations",
     "structure_hashes",
 ]

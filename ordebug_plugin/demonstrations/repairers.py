@@ -13,11 +13,11 @@ from __future__ import annotations
 
 import math
 import random
-from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
+from ordebug_plugin.experts.situation import Move
 from ordebug_plugin.prompt import Detail, Style, render_answer
 
 # Share of answers by the hurried repairer, unless told otherwise.
@@ -37,14 +37,6 @@ ODD_UPPER_BOUND = 2.0
 # Amounts are powers of ten: how much is needed cannot be read from names, only how much was not enough.
 FIRST_AMOUNTS = (100.0, 1000.0)
 LARGEST_AMOUNT = 1e5
-
-
-@dataclass(frozen=True)
-class Move:
-    """One answer: the reasoning and the action it leads to."""
-
-    think: str
-    action: Action
 
 
 def stumble(observation: Observation, rng: random.Random) -> str:
