@@ -64,12 +64,28 @@ def test_a_conversation_that_repairs_nothing(toy_bench: Path) -> None:
         ((answer("GET_IIS()"), GOOD), [False, True]),
         ((answer("RESET()"), GOOD), [False, True]),
         ((WRONG, answer("RESET()"), GOOD), [False, True, True]),
+        ((SMALL, answer("UPDATE_RHS(low, 5.0)"), GOOD), [True, True, True]),  # as it was in the file
+        ((SMALL, answer("UPDATE_RHS(low, 6.0)"), GOOD), [True, False, True]),
         ((answer("DROP_CONSTRAINT(nope)"), GOOD), [False, True]),
         (("nothing", GOOD), [False, True]),
     ],
 )
 def test_which_steps_help(toy_bench: Path, answers: Sequence[str], useful: list[bool]) -> None:
     assert [one.useful for one in only(toy_bench, talk(toy_bench, *answers)).answers] == useful
+
+
+def test_a_wrong_first_step_that_nobody_learns_is_no_miss_nor_is_taking_it_back(toy_bench: Path) -> None:
+    learned = only(toy_bench, talk(toy_bench, WRONG, answer("RESET()"), GOOD, learn=[2, 3]))
+    assert (learned.hit, learned.proven) == (True, True)
+    assert only(toy_bench, talk(toy_bench, WRONG, answer("RESET()"), GOOD)).hit is False
+
+
+def test_a_row_that_takes_back_a_step_of_an_episode_that_goes_on(toy_bench: Path) -> None:
+    state = f"{STATE}\n\n## Previous Actions\n1. RELAX_CONSTRAINT(low, 1.0): still infeasible"
+    back = only(toy_bench, row(answer("UPDATE_RHS(low, 5.0)"), state))
+    assert (back.arrives, back.useful, back.hit, back.recovered) == (True, True, None, False)
+    worse = only(toy_bench, row(answer("UPDATE_RHS(low, 6.0)"), state))
+    assert (worse.arrives, worse.useful) == (False, False)
 
 
 def test_only_what_is_learned_must_be_well_formed_and_useful(toy_bench: Path) -> None:

@@ -353,7 +353,7 @@ class TestPage:
         kinds = dict(re.findall(r'id="finding-(\w+)"><summary>[^:<]*: (\d+) row', text))
         assert (kinds["executed"], kinds["leaks"], kinds["contradictions"]) == ("60", "1", "63")
         assert "(the first 50 are shown)" in text
-        part = text[text.index('id="finding-executed"') : text.index('id="finding-recovered"')]
+        part = text[text.index('id="finding-executed"') : text.index('id="finding-arrives"')]
         assert part.count("<pre>") == 2 * 50
         for heading in ("Format consistency", "Action correctness", "Reasoning coherence", "Coverage", "Difficulty"):
             assert heading in text

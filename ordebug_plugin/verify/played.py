@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.edits import NO_EDITS
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.env import Observation, RepairEnv, Step
 from ordebug_plugin.prompt import Detail, Style, render_state
 from ordebug_plugin.verify.demonstration import Turn
@@ -28,6 +28,7 @@ class Played:
             cost is not known.
         useful: Whether it recovers or advances, looks at what was not shown, or takes back what was done; None
             where `advances` is.
+        takes_back: Whether it takes back some of what was done, and does nothing else.
         true_prompt: Whether the prompt shows the very state in which the answer was replayed, and the turns before it
             as they came out; None where it shows no state.
         kept: Bounds that the action names and leaves as they were.
@@ -38,6 +39,7 @@ class Played:
     recovered: bool
     advances: bool | None
     useful: bool | None
+    takes_back: bool
     true_prompt: bool | None
     kept: tuple[float, ...]
 
@@ -70,12 +72,15 @@ def played(course: Course, place: int) -> Played:
     step, before = course.steps[place], course.states[place]
     recovered = course.recovered and place == len(course.turns) - 1
     advances = True if recovered else _advances(course, place)
+    takes_back = _takes_back(before.edits, _after(course, place))
+    informs = takes_back or _informs(course.turns[place], step, before)
     return Played(
         action=step.action,
         refused=step.note.removeprefix("refused: ") if step.refused else None,
         recovered=recovered,
         advances=advances,
-        useful=advances if advances is not False else _informs(course.turns[place], step, before),
+        useful=advances if advances is not False else informs,
+        takes_back=takes_back,
         true_prompt=_true_prompt(course, place),
         kept=_kept(step, before),
     )
@@ -95,23 +100,31 @@ def _advances(course: Course, place: int) -> bool | None:
     step, before, env = course.steps[place], course.states[place], course.env
     if step.refused or step.action is None or not step.action.is_repair:
         return False
-    after = env.edits if place == len(course.states) - 1 else course.states[place + 1].edits
-    then, now = (env.judge.infeasibility(env.problem, edits) for edits in (before.edits, after))
+    then, now = (env.judge.infeasibility(env.problem, edits) for edits in (before.edits, _after(course, place)))
     if then is None or now is None:
         return None
     return now < then and not math.isclose(now, then, rel_tol=1e-6)
 
 
+def _after(course: Course, place: int) -> Edits:
+    """What differs from the model as loaded after an answer."""
+    return course.env.edits if place == len(course.states) - 1 else course.states[place + 1].edits
+
+
+def _takes_back(before: Edits, after: Edits) -> bool:
+    """Whether some edits are gone, and the others are what they were: by RESET, or by writing the old value again."""
+    then, now = ({*edits.rows, *edits.variables, *edits.rewrites} for edits in (before, after))
+    return now < then
+
+
 def _informs(turn: Turn, step: Step, before: Observation) -> bool:
-    """Whether an answer looks at what was not shown yet, or takes back what was done."""
+    """Whether an answer looks at what was not shown yet."""
     if step.refused or step.action is None:
         return False
     if step.action.kind is ActionKind.CHECK_SLACK:
         earlier = zip(states_until(before), before.history, strict=False)
         return before.edits not in [state.edits for state, past in earlier if past.action == step.action]
-    if step.action.kind is ActionKind.GET_IIS:
-        return turn.shown.iis_rows is None
-    return step.action.kind is ActionKind.RESET and before.edits != NO_EDITS
+    return step.action.kind is ActionKind.GET_IIS and turn.shown.iis_rows is None
 
 
 def _true_prompt(course: Course, place: int) -> bool | None:

@@ -64,7 +64,14 @@ QUESTIONS: tuple[Question, ...] = (
     Question("fits", FORMAT, "not longer than the cutoff", False, "longer than the cutoff: cut in training"),
     Question("judged", CORRECTNESS, "replayed through the judge", False, "not replayed"),
     Question("executed", CORRECTNESS, "the action is carried out", False, "the action is refused", answers=True),
-    Question("recovered", CORRECTNESS, "recovered at once, or at the end", False, "the model is not repaired"),
+    Question("recovered", CORRECTNESS, "recovered at once, or at the end"),
+    Question(
+        "arrives",
+        CORRECTNESS,
+        "recovered, or for a row of one answer, a useful step",
+        False,
+        "the model is not repaired",
+    ),
     Question("advances", CORRECTNESS, "recovered, or less infeasible than before"),
     Question(
         "useful",

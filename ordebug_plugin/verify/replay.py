@@ -26,7 +26,8 @@ class Replayed:
     Attributes:
         answers: One per turn.
         recovered: Whether the model is repaired at its end.
-        hit: Whether its first repair touches the culprit (`scoring.Scores`); None where that is not known.
+        hit: Whether its first repair touches the culprit (`scoring.Scores`), of the answers that are learned and do
+            more than take back what was done; None where that is not known.
         op: Optimality preservation (likewise); None where it is undefined.
         iis_size: Rows and bounds in the IIS of the model as loaded; None where none was found.
         n_rows: Rows of the model.
@@ -89,10 +90,14 @@ def replay(judge: Judge, problem: Problem, turns: Sequence[Turn]) -> Replayed | 
     scores = score(own)
     states = states_until(agent.last)[len(script) :]
     course = Course(env, turns, [turn.step for turn in own.turns], states, scores.recovered)
+    answers = tuple(played(course, place) for place in range(len(turns)))
+    pairs = zip(own.turns, turns, answers, strict=True)
+    meant = tuple(turn for turn, shown, answer in pairs if shown.learned and not answer.takes_back)
+    hit = score(replace(own, turns=meant)).hit if meant else math.nan
     return Replayed(
-        answers=tuple(played(course, place) for place in range(len(turns))),
+        answers=answers,
         recovered=scores.recovered,
-        hit=None if math.isnan(scores.hit) else scores.hit > 0,
+        hit=None if math.isnan(hit) else hit > 0,
         op=None if math.isnan(scores.op) else scores.op,
         iis_size=None if episode.iis is None else len(episode.iis.rows) + len(episode.iis.bounds),
         n_rows=episode.n_rows,

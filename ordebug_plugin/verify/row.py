@@ -156,6 +156,11 @@ class Row:
         return None if self.replayed is None else self.replayed.recovered
 
     @property
+    def arrives(self) -> bool | None:
+        """Whether it recovers, or is one step of an episode that is not all here, and a useful one."""
+        return self.recovered if self.recovered or len(self.answers) > 1 else self.useful
+
+    @property
     def advances(self) -> bool | None:
         """Whether the last answer recovers, or leaves less to repair than before."""
         return self.answers[-1].advances if self.answers else None
