@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import math
+import random
 import re
 from pathlib import Path
 
@@ -12,6 +14,7 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.generate import Difficulty, Names, Size, Wanted, make_benchmark
 from ordebug_plugin.generate.families import DEFAULT_FAMILIES, FAMILIES
 from ordebug_plugin.generate.faults import FAULTS
+from ordebug_plugin.generate.slips import like
 from ordebug_plugin.generate.themes import THEMES
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.solver import Judge
@@ -151,6 +154,20 @@ def test_sizes_and_difficulties_can_be_asked_for(tmp_path: Path) -> None:
     made = records(tmp_path / "bench")
     assert {record["difficulty"] for record in made} == {"hard"}
     assert all(20 < int(str(record["n_constraints"])) <= 125 for record in made)
+
+
+def test_the_digits_of_a_number_do_not_tell_that_it_is_wrong() -> None:
+    """Production has whole numbers alone, and whatever goes wrong there leaves them whole."""
+    draft = FAMILIES["production"].draw(random.Random(3), Size.MEDIUM, THEMES["steel"])
+    for kind, fault in sorted(FAULTS.items()):
+        for seed in range(30):
+            broken = fault.break_(random.Random(seed), draft.model)
+            for row in () if broken is None else broken.rows:
+                assert all(number.is_integer() for number in (row.rhs, *(value for _, value in row.terms))), kind
+            for column in () if broken is None else broken.columns:
+                assert column.lower.is_integer(), kind
+                assert column.upper == math.inf or column.upper.is_integer(), kind
+    assert [like(393.0, 39.3), like(4.0, 0.4), like(2.5, 0.25), like(-3.0, -0.3)] == [39.0, 1.0, 0.2, -1.0]
 
 
 def test_no_word_is_in_two_themes() -> None:

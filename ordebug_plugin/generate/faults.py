@@ -108,7 +108,7 @@ def _down_the_column(rng: random.Random, model: LinearModel) -> LinearModel | No
             sense = Sense.AT_LEAST if row.sense is Sense.AT_MOST else Sense.AT_MOST
             broken = broken.with_row(replace(row, sense=sense))
         else:
-            broken = broken.with_row(replace(row, rhs=float(f"{row.rhs * factor:.3g}")))
+            broken = broken.with_row(replace(row, rhs=slips.like(row.rhs, row.rhs * factor)))
     return broken
 
 

@@ -38,7 +38,7 @@ def lower_upper_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
         upper = 1.0 if 1 < column.upper < math.inf else 0.0
     else:
         most = min(column.upper, _reach(rng, model, column))
-        upper = _rounded(most * rng.choice((0.1, 0.2, rng.uniform(0.05, 0.5))))
+        upper = like(column.upper if column.upper < math.inf else 0.0, most * rng.choice((0.1, 0.2, 0.3, 0.5)))
     return model.with_column(replace(column, upper=max(upper, column.lower)))
 
 
@@ -49,7 +49,7 @@ def raise_lower_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
         return None
     if column.integer and column.upper <= 1:
         return model.with_column(replace(column, lower=1.0))
-    lower = _rounded(_reach(rng, model, column) * rng.uniform(0.6, 1.6))
+    lower = like(column.upper if column.upper < math.inf else 0.0, _reach(rng, model, column) * rng.uniform(0.6, 1.6))
     if column.integer:
         lower = float(math.ceil(lower))
     return model.with_column(replace(column, lower=lower, upper=max(column.upper, lower)))
@@ -64,7 +64,7 @@ def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | 
     name, value = row.terms[place]
     if rng.random() < 0.25:
         return model.with_row(replace(row, terms=row.terms[:place] + row.terms[place + 1 :]))
-    changed = rng.choice((value * 10, _rounded(value / 10), -value, _turned(value), value * rng.randint(2, 5)))
+    changed = rng.choice((value * 10, like(value, value / 10), -value, _turned(value), value * rng.randint(2, 5)))
     return model.with_row(_with_term(row, place, name, changed))
 
 
@@ -84,8 +84,8 @@ def contradict(rng: random.Random, model: LinearModel) -> LinearModel | None:
             total[name] = total.get(name, 0.0) + value
     side = sum(row.rhs for row in rows)
     asks = rows[0].sense is Sense.AT_LEAST
-    rhs = _rounded(side * (rng.uniform(0.3, 0.9) if asks else rng.uniform(1.1, 2.5)))
-    terms = tuple((name, _rounded(value)) for name, value in total.items() if _rounded(value))
+    rhs = like(rows[0].rhs, side * (rng.uniform(0.3, 0.9) if asks else rng.uniform(1.1, 2.5)))
+    terms = tuple((name, value) for name, value in ((name, round(value, 6)) for name, value in total.items()) if value)
     extra = Row(_next_name(model, rows[0].role), _OPPOSITE[rows[0].sense], terms, rhs, rows[0].role)
     return replace(model, rows=(*model.rows, extra)) if terms else None
 
@@ -96,7 +96,7 @@ def mistake_unit(rng: random.Random, model: LinearModel) -> LinearModel | None:
     if row is None:
         return None
     factor = rng.choice((10.0, 10.0, 100.0, 1000.0, 0.1, 0.1, 0.01))
-    return model.with_row(replace(row, rhs=_rounded(row.rhs * factor)))
+    return model.with_row(replace(row, rhs=like(row.rhs, row.rhs * factor)))
 
 
 def count_twice(rng: random.Random, model: LinearModel) -> LinearModel | None:
@@ -133,7 +133,7 @@ def shrink_big_m(rng: random.Random, model: LinearModel) -> LinearModel | None:
         return None
     place = next(place for place, (name, _) in enumerate(row.terms) if name == row.big_m)
     name, value = row.terms[place]
-    return model.with_row(_with_term(row, place, name, _rounded(value * rng.choice((0.1, 0.2, 0.3, 0.5)))))
+    return model.with_row(_with_term(row, place, name, like(value, value * rng.choice((0.1, 0.2, 0.3, 0.5)))))
 
 
 def _next_name(model: LinearModel, role: str) -> str:
@@ -145,9 +145,11 @@ def _pick(rng: random.Random, items: list[T]) -> T | None:
     return rng.choice(items) if items else None
 
 
-def _rounded(value: float) -> float:
-    """To three digits, as a person would write it."""
-    return float(f"{value:.3g}")
+def like(old: float, value: float) -> float:
+    """A number with as many decimals as the one in whose place it stands, and not 0: its digits must not tell."""
+    decimals = len(f"{old:.10g}".partition(".")[2])
+    rounded = round(value, decimals)
+    return rounded or math.copysign(10.0**-decimals, value)
 
 
 def _turned(value: float) -> float:
