@@ -33,6 +33,11 @@ say "problems and verified demonstrations"
 "$LF/ordebug" bench make "$OUT/train" --families plans --n 1500 --seed "$((2 * SEED))"
 "$LF/ordebug" bench make "$OUT/test" --families plans --n 200 --seed "$((2 * SEED + 1))" --exclude "$OUT/train"
 "$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --policy mixed --per-problem 4 --detail algebra --seed "$SEED"
+"$LF/ordebug" bench check "$OUT/test" --json "$OUT/test.check.json" | tail -n 1
+"$LF/ordebug" data contamination "$OUT/train" "$OUT/test" >/dev/null # fails where a test problem is among them
+"$LF/ordebug" data verify "$OUT/sft_train.json" --bench "$OUT/train" --page "$OUT/sft_train.quality.html" \
+  --json "$OUT/sft_train.quality.json" >"$OUT/sft_train.quality.txt" || [ $? = 1 ] # 1: findings, which the page shows
+echo "what the judge found in the demonstrations, with examples: $OUT/sft_train.quality.html"
 echo '{"or_debug_demo": {"file_name": "sft_train.json", "formatting": "or_debug"}}' >"$OUT/dataset_info.json"
 
 say "a random tiny Qwen3, its tokenizer trained on the demonstrations"

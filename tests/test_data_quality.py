@@ -237,7 +237,7 @@ class TestLengths:
         assert [one["tokens"] for one in record["rows"]] == expected
         assert record["tokens"] == {
             "tokenizer": tiny_model.name,
-            "cutoff_len": 2048,
+            "cutoff_len": 4096,
             "max": expected[1],
             "p50": expected[0],
             "p99": expected[1],

@@ -155,10 +155,10 @@ class TestLabels:
         (workplace / "data").mkdir()
         source = workplace / "chat.jsonl"
         source.write_text("".join(json.dumps(conversation(number)) + "\n" for number in range(3)))
-        target = workplace / "data" / "sft_train.sharegpt.json"
+        target = workplace / "data" / "sft_chat.sharegpt.json"
         convert_file(source, target, to="sharegpt", system=SYSTEM_PROMPT, keep_labels=False)
         options = {"mask_history": True, "preserve_thinking": True, "cutoff_len": 4096}
-        dataset, tokenizer = tokenize(workplace, dataset="or_debug_sharegpt", **options)
+        dataset, tokenizer = tokenize(workplace, dataset="or_debug_chat", **options)
         outputs = [f"{demonstration(number)['output']}<|im_end|>\n" for number in range(3)]
         assert answers(dataset, tokenizer) == [output for output in outputs for _ in range(2)]
         shown = [tokenizer.decode(row["input_ids"]) for row in dataset]

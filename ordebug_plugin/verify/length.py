@@ -12,7 +12,7 @@ from ordebug_plugin.prompt import system_for
 from ordebug_plugin.verify.demonstration import Demonstration
 
 # As in recipes/sft.yaml.
-DEFAULT_CUTOFF = 2048
+DEFAULT_CUTOFF = 4096
 
 
 @dataclass(frozen=True)
