@@ -57,12 +57,14 @@ class Restoration:
         senses: Rows that are turned around.
         coefficients: Coefficients that are set.
         kinds: Variables that become of another type.
+        objective: Whether the objective stays; without it any point is as good as any other.
     """
 
     removed: tuple[str, ...] = ()
     senses: tuple[SenseChange, ...] = ()
     coefficients: tuple[CoefficientChange, ...] = ()
     kinds: tuple[KindChange, ...] = ()
+    objective: bool = True
 
 
 _NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"

@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from types import TracebackType
 from typing import TypeVar
 
@@ -151,8 +152,19 @@ class Judge:
         """
         return self._remember(problem, edits, "audit", _audit)
 
-    def restored(self, problem: Problem, restoration: Restoration, work_limit: float | None = None) -> Verdict:
+    def restored(self, problem: Problem, restoration: Restoration) -> Verdict:
         """Status and objective of the model as loaded with changes that no action can make.
+
+        Raises:
+            KeyError: The restoration names something that is not in the model.
+            SolverError: Gurobi failed.
+        """
+        return self._restored(problem, restoration, self._work_limit)
+
+    def can_hold(self, problem: Problem, restoration: Restoration, work_limit: float | None = None) -> Status:
+        """Whether the model with such changes has a point at all: OPTIMAL, INFEASIBLE or LIMIT.
+
+        To find the best point of a model that lost its tightest rows can take far longer than to find one.
 
         Args:
             problem: The model.
@@ -163,9 +175,13 @@ class Judge:
             KeyError: The restoration names something that is not in the model.
             SolverError: Gurobi failed.
         """
+        limit = self._work_limit if work_limit is None else min(work_limit, self._work_limit)
+        return self._restored(problem, replace(restoration, objective=False), limit).status
+
+    def _restored(self, problem: Problem, restoration: Restoration, work_limit: float) -> Verdict:
         loaded = self._load(problem)
         with _gurobi_errors(problem):
-            other = restore(loaded, restoration, min(work_limit or self._work_limit, self._work_limit))
+            other = restore(loaded, restoration, work_limit)
             try:
                 return _solve(other, NO_EDITS)
             finally:

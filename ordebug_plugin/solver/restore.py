@@ -39,5 +39,9 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Load
             variable.UB = min(kind.upper, GRB.INFINITY)
     for name in restoration.removed:
         model.remove(row[name])
+    if not restoration.objective:
+        if model.IsMultiObj:
+            model.NumObj = 0
+        model.setObjective(0.0)
     model.update()
     return Loaded(model, Search.of(model, work_limit), loaded.shape, {}, {}, loaded.places)

@@ -83,11 +83,11 @@ def check_iis(judge: Judge, problem: Problem, shape: Shape, rows: Sequence[str],
     free = [name for name in shape.variables if name not in set(bounds) and name not in shape.binaries]
     kinds = tuple(KindChange(name, None, float("-inf"), float("inf")) for name in free)
     continuous = tuple(KindChange(name, Kind.CONTINUOUS) for name in shape.integers | shape.binaries)
-    verdict = judge.restored(problem, Restoration(others, kinds=(*continuous, *kinds)))
-    if continuous and verdict.status is not Status.INFEASIBLE:
-        verdict = judge.restored(problem, Restoration(others, kinds=kinds), _WHOLE_NUMBERS_WORK)
-    if verdict.status is Status.INFEASIBLE:
+    status = judge.can_hold(problem, Restoration(others, kinds=(*continuous, *kinds)))
+    if continuous and status is not Status.INFEASIBLE:
+        status = judge.can_hold(problem, Restoration(others, kinds=kinds), _WHOLE_NUMBERS_WORK)
+    if status is Status.INFEASIBLE:
         return proven(Check.IIS)
-    if verdict.status is Status.LIMIT:
+    if status is Status.LIMIT:
         return unchecked(Check.IIS, "not decided within the work limit")
     return wrong(Check.IIS, "the recorded rows and bounds do not contradict each other")

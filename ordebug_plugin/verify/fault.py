@@ -35,11 +35,11 @@ def check_culprit(judge: Judge, problem: Problem, shape: Shape, claims: Claims) 
     targets = {resolve(shape, NO_EDITS, action).target for action in truth.fix} if fits else set()
     if claims.exact and targets and not targets & {*truth.rows, *truth.variables}:
         return wrong(Check.CULPRIT, f"the fix touches {listed(targets)}, never the culprit")
-    verdict = judge.restored(problem, _without(truth))
-    if verdict.status is Status.INFEASIBLE:
+    status = judge.can_hold(problem, _without(truth))
+    if status is Status.INFEASIBLE:
         reason = "the model stays infeasible without the culprit, so the fault is not there alone"
         return wrong(Check.CULPRIT, reason)
-    if verdict.status is Status.LIMIT:
+    if status is Status.LIMIT:
         return unchecked(Check.CULPRIT, "not decided within the work limit without the culprit")
     return proven(Check.CULPRIT)
 
