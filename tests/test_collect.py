@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.data.convert import convert_file
@@ -157,3 +159,15 @@ def test_bad_input_is_named(runs: dict[str, Path], tmp_path: Path, capsys: pytes
     ):
         assert main(["data", "collect", *map(str, arguments)]) == 2
         assert reason in capsys.readouterr().err
+
+
+def test_the_system_prompt_of_a_run_stands_in_its_rows(runs: dict[str, Path], tmp_path: Path) -> None:
+    own = tmp_path / "run"
+    shutil.copytree(runs["oracle"], own)
+    config = yaml.safe_load((own / "config.yaml").read_text())
+    config["agent"] = {**config["agent"], "style": {"system": "Repair it."}}
+    (own / "config.yaml").write_text(yaml.safe_dump(config))
+    _, rows, chats, _ = collect(tmp_path / "own", [own])
+    assert {row["system"] for row in rows} == {chat["messages"][0]["content"] for chat in chats} == {"Repair it."}
+    _, rows, _, _ = collect(tmp_path / "default", [runs["oracle"]])
+    assert not any("system" in row for row in rows)

@@ -192,7 +192,7 @@ def test_terse_is_a_voice_of_the_expert(bench: Path, tmp_path: Path) -> None:
     document, rows, _ = demos(bench, tmp_path, "--detail", "full", "--voice", "terse")
     assert document["metadata"]["agent"] == "expert-terse"
     repairs = [row for row in rows if "RESET" not in row["output"]]
-    assert all(" at fault." in row["output"] for row in repairs)
+    assert all(re.search(r" (at fault|goes back)\.", row["output"]) for row in repairs)
     assert not any(ActionKind.CHECK_SLACK in row["output"] for row in rows)
 
 
@@ -257,3 +257,33 @@ def test_prompts_are_those_of_the_evaluator(bench: Path, tmp_path: Path) -> None
     for row in first:
         prompt = shown[row["metadata"]["problem_hash"]].removeprefix(join_instruction(INSTRUCTION, ""))
         assert row["input"] == prompt.lstrip("\n")
+
+
+def test_a_system_prompt_of_ones_own_stands_in_every_row(bench: Path, tmp_path: Path) -> None:
+    _, rows, chats = demos(bench, tmp_path / "own", "--detail", "full", "--system", "Repair it.")
+    assert {row["system"] for row in rows} == {chat["messages"][0]["content"] for chat in chats} == {"Repair it."}
+    _, rows, _ = demos(bench, tmp_path / "default", "--detail", "full")
+    assert not any("system" in row for row in rows)
+
+
+def test_the_detail_is_what_the_benchmark_can_show(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    out = tmp_path / "demos.json"
+    assert main(["data", "demos", str(bench), str(out), "--per-problem", "1"]) == 0
+    assert "--detail full" in capsys.readouterr().out
+    assert all("## Specification" in row["input"] for row in json.loads(out.read_text())["data"])
+    (tmp_path / "a.lp").write_text(CONFLICT)
+    assert main(["data", "demos", str(tmp_path / "a.lp"), str(out)]) == 0
+    assert "--detail names" in capsys.readouterr().out
+
+
+def test_problems_without_a_demonstration_are_counted_by_fault(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    _, rows, _ = demos(bench, tmp_path, "--detail", "names")
+    without = json.loads(capsys.readouterr().out)["without"]
+    shown = {row["metadata"]["problem_id"] for row in rows}
+    missing = [problem for problem in load_benchmark(bench).problems if problem.id not in shown]
+    assert without == dict(Counter(problem.error_type for problem in missing))
+    assert missing

@@ -18,7 +18,7 @@ from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.experts.argument import chain_of
 from ordebug_plugin.experts.chain import Chain, find_chain
 from ordebug_plugin.experts.situation import Situation, Voice
-from ordebug_plugin.experts.words import sides
+from ordebug_plugin.experts.words import number, sides
 from ordebug_plugin.generate import Size, Wanted, make_benchmark
 from ordebug_plugin.generate.families import FAMILIES
 from ordebug_plugin.generate.faults import FAULTS
@@ -47,6 +47,14 @@ def benchmark(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
 
 
 @pytest.fixture(scope="module")
+def several(tmp_path_factory: pytest.TempPathFactory) -> Benchmark:
+    """Faults of several elements, which stand in one conflict or in several."""
+    out = tmp_path_factory.mktemp("experts") / "several"
+    make_benchmark(out, n=N, seed=7, wanted=Wanted(WRITTEN, ("E", "G"), sizes=(Size.SMALL,)))
+    return load_benchmark(out)
+
+
+@pytest.fixture(scope="module")
 def judge() -> Iterator[Judge]:
     with Judge() as judge:
         yield judge
@@ -55,9 +63,9 @@ def judge() -> Iterator[Judge]:
 def episodes(benchmark: Benchmark, judge: Judge, recipe: Recipe, each: int = 3) -> Played:
     found = []
     for problem in benchmark.problems:
-        for number in range(each):
+        for attempt in range(each):
             env = RepairEnv(judge, problem, MAX_TURNS)
-            played = play(env, recipe, random.Random(f"{problem.id}/{number}"))
+            played = play(env, recipe, random.Random(f"{problem.id}/{attempt}"))
             assert bool(played.turns) == (played.reason is None)
             if played.turns:
                 found.append((problem, played.turns))
@@ -231,7 +239,8 @@ def test_the_terse_form_sets_the_model_beside_the_specification(benchmark: Bench
             iis = observation.iis
             assert iis is not None
             assert [part.split()[0] for part in parts] == [*iis.rows, *iis.bounds]
-            assert verdict == f"{turn.action.target} is at fault."
+            own = turn.action.target not in {action.target for action in problem.truth.fix}
+            assert verdict == f"{turn.action.target} {'goes back' if own else 'is at fault'}."
             differing = [part.split()[0] for part in parts if not part.endswith(" same")]
             assert turn.action.target in differing
             if not observation.history:
@@ -369,3 +378,109 @@ def test_slack_of_a_row_that_holds_is_no_violation(benchmark: Benchmark, judge: 
 def test_alpaca_and_json_are_free_of_nan(benchmark: Benchmark, judge: Judge) -> None:
     for _, turns in episodes(benchmark, judge, Recipe(style=Style(detail=Detail.ALGEBRA)), each=1):
         assert "nan" not in json.dumps([turn.answer for turn in turns])
+
+
+SPECIFIED = Recipe(style=Style(detail=Detail.FULL))
+READ = Recipe(style=Style(detail=Detail.ALGEBRA))
+ALL_OTHERS = re.compile(
+    r"Everything else|All the others|The rest of the conflict|The other elements|no other difference"
+)
+THE_ONE = re.compile(r"at fault|the culprit|the mistake is|The fault is in|the one to repair|It is \w+ that departs")
+# What nobody can know who reads the algebra alone, and what does not follow from a step that helped nothing.
+NOT_IN_THE_ALGEBRA = re.compile(
+    r"was not what kept|the fault is not|that does not fit|looks like|stands out|what is missing"
+)
+NOT_OF_A_WRONG_STEP = re.compile(r"more than one fault|Another conflict|not enough|too little|still wrong|was not all")
+
+
+def learnt(played: Played) -> Iterator[tuple[Problem, tuple[Turn, ...], Turn]]:
+    for problem, turns in played:
+        yield from ((problem, turns, turn) for turn in turns if turn.learn)
+
+
+def faults(problem: Problem) -> set[str | None]:
+    return {action.target for action in problem.truth.fix}
+
+
+def test_a_right_repair_is_not_thrown_away(several: Benchmark, judge: Judge) -> None:
+    resets = 0
+    for problem, _, turn in learnt(episodes(several, judge, SPECIFIED, each=6)):
+        if turn.action is None or turn.action.kind is not ActionKind.RESET:
+            continue
+        observation, true = turn.observation, apply_all(turn.observation.shape, problem.truth.fix)
+        assert true is not None
+        shape, edits = observation.shape, observation.edits
+        for name in shape.rows:
+            if edits.row(shape, name) != shape.rows[name]:
+                assert edits.row(shape, name) != true.row(shape, name), turn.answer
+        resets += 1
+    assert resets
+
+
+def test_one_fault_is_called_the_only_one_only_if_it_is(several: Benchmark, judge: Judge) -> None:
+    claims = others = 0
+    for problem, _, turn in learnt(episodes(several, judge, SPECIFIED)):
+        situation = Situation(judge, problem, turn.observation, SPECIFIED.style, Voice.VARIED, random.Random(0))
+        differing = {element.name for element in situation.elements if element.differs}
+        think = thought(turn)
+        if ALL_OTHERS.search(think):
+            told, _, _ = think.partition(ALL_OTHERS.findall(think)[0])
+            assert differing <= set(NAME.findall(told)), think
+            claims += 1
+        if THE_ONE.search(think):
+            assert len(differing) == 1, think
+            assert differing <= faults(problem), think
+        others += len(differing) > 1
+    assert claims
+    assert others
+
+
+@pytest.mark.parametrize("recipe", [SPECIFIED, READ], ids=["full", "algebra"])
+def test_nothing_follows_from_a_wrong_step(
+    several: Benchmark, benchmark: Benchmark, judge: Judge, recipe: Recipe
+) -> None:
+    after = 0
+    played = [*episodes(several, judge, recipe), *episodes(benchmark, judge, recipe)]
+    for problem, turns, turn in learnt(played):
+        last = turn.observation.history[-1] if turn.observation.history else None
+        if last is None or last.action is None or last.refused or not last.action.is_repair:
+            continue
+        after += not turns[0].learn
+        changed = [step.action.target for step in turn.observation.history if step.action is not None]
+        if NOT_OF_A_WRONG_STEP.search(thought(turn)):  # what was repaired was a fault, and no wrong step
+            assert last.action.target in faults(problem), turn.answer
+            assert changed.count(last.action.target) == 1, turn.answer
+            assert turns[turn.observation.turn - 1].learn, turn.answer
+    assert after
+
+
+def test_the_algebra_is_not_read_as_if_it_said_what_is_wrong(
+    several: Benchmark, benchmark: Benchmark, judge: Judge
+) -> None:
+    for _, _, turn in learnt([*episodes(several, judge, READ), *episodes(benchmark, judge, READ)]):
+        assert not NOT_IN_THE_ALGEBRA.search(thought(turn)), turn.answer
+
+
+def test_who_measures_does_not_call_shown_rows_names_alone(played: tuple[Recipe, Played]) -> None:
+    recipe, found = played
+    for _, _, turn in learnt(found):
+        assert "So not that one" not in thought(turn)
+        if recipe.style.detail is not Detail.NAMES:
+            assert "Names alone" not in thought(turn)
+
+
+def test_zero_has_no_sign(benchmark: Benchmark, judge: Judge) -> None:
+    assert number(-0.0) == "0"
+    for _, _, turn in learnt(episodes(benchmark, judge, READ, each=6)):
+        assert not re.search(r"-0(?![\d.])", thought(turn)), turn.answer
+
+
+def test_the_terse_voice_calls_its_own_step_no_fault(several: Benchmark, judge: Judge) -> None:
+    back = 0
+    style = Style(detail=Detail.FULL)
+    for problem, _, turn in learnt(episodes(several, judge, Recipe(voice=Voice.TERSE, style=style))):
+        if turn.action is not None and turn.action.kind is not ActionKind.RESET:
+            real = turn.action.target in faults(problem)
+            assert thought(turn).endswith(" is at fault." if real else " goes back."), turn.answer
+            back += not real
+    assert back

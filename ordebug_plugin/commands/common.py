@@ -85,14 +85,19 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_detail_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated."""
+def add_detail_option(parser: argparse._ActionsContainer, unset: str | None = None) -> None:
+    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated.
+
+    Args:
+        parser: Where to add it.
+        unset: What is taken where it is not given, in words, if the command decides that itself; it then finds None.
+    """
     parser.add_argument(
         "--detail",
         choices=[detail.value for detail in Detail],
-        default=Detail.NAMES.value,
+        default=Detail.NAMES.value if unset is None else None,
         help="prompts show the conflict by name, write it out (algebra), or also say what the specification demands of "
-        "it (full); default %(default)s",
+        f"it (full); default {unset or Detail.NAMES.value}",
     )
 
 

@@ -25,7 +25,7 @@ from ordebug_plugin.demonstrations.collect import collect
 from ordebug_plugin.demonstrations.repairers import HURRIED
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.experts.situation import Voice
-from ordebug_plugin.problem import load_benchmark, load_records
+from ordebug_plugin.problem import Benchmark, load_benchmark, load_records
 from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 
@@ -70,7 +70,7 @@ def add_parser(group: Subparsers) -> None:
         metavar="SHARE",
         help=f"share of answers that take the first row listed, not what is odd, of --policy mixed (default {HURRIED})",
     )
-    add_detail_option(parser)
+    add_detail_option(parser, unset="full where every problem has a specification and a known fix, else names")
     add_system_option(parser)
     add_workers_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -114,13 +114,14 @@ def run_demos(options: argparse.Namespace) -> int:
         raise InputError("--hurried is about --policy mixed alone")
     if options.voice is not None and policy is not Policy.EXPERT:
         raise InputError("--voice is about --policy expert alone")
+    benchmark = load_benchmark(options.benchmark)
+    detail = _detail(options, benchmark)
     recipe = Recipe(
         policy=policy,
         voice=Voice(options.voice or Voice.VARIED),
-        style=Style(detail=Detail(options.detail), system=system_prompt(options)),
+        style=Style(detail=detail, system=system_prompt(options)),
         hurried=HURRIED if options.hurried is None else options.hurried,
     )
-    benchmark = load_benchmark(options.benchmark)
     with progress("demonstrations", len(benchmark.problems)) as advance:
         report = make_demonstrations(
             benchmark,
@@ -134,14 +135,17 @@ def run_demos(options: argparse.Namespace) -> int:
             on_progress=lambda _: advance(""),
         )
     if options.json:
-        print_json({**asdict(report), "path": str(report.path), "chat": _name(report.chat)})
+        print_json({**asdict(report), "path": str(report.path), "chat": _name(report.chat), "detail": detail})
         return DONE
     RESULTS.print(f"{report.rows} verified demonstrations of {report.problems} problems written to {options.target}")
+    if options.detail is None:
+        RESULTS.print(f"  prompts: --detail {detail}, which evaluation must have, too")
     for noun, counts in (
         ("actions", report.actions),
         ("faults", report.error_types),
         ("place in the list of the IIS", report.places),
         ("episodes thrown away", report.discarded),
+        ("problems without a demonstration, by fault", report.without),
     ):
         if counts:
             RESULTS.print(f"  {noun}: {_listed(counts)}")
@@ -175,6 +179,13 @@ def run_collect(options: argparse.Namespace) -> int:
     if report.failures:
         RESULTS.print(f"  {_listed(report.failures)}")
     return DONE
+
+
+def _detail(options: argparse.Namespace, benchmark: Benchmark) -> Detail:
+    if options.detail is not None:
+        return Detail(options.detail)
+    specified = all(problem.specification is not None and problem.truth.fix for problem in benchmark.problems)
+    return Detail.FULL if specified else Detail.NAMES
 
 
 def _check_names(options: argparse.Namespace) -> None:

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.actions import ActionKind
-from ordebug_plugin.demonstrations.rows import conversation
+from ordebug_plugin.demonstrations.rows import conversation, own_system
 from ordebug_plugin.env import Outcome
 from ordebug_plugin.episode import Episode, Turn
 from ordebug_plugin.errors import InputError
@@ -107,6 +107,7 @@ def collect(
                 "instruction": INSTRUCTION,
                 "input": _state(last),
                 "output": last.reply.text,
+                **own_system(_system(config)),
                 "metadata": metadata,
             }
             rows.append(row)
@@ -171,10 +172,7 @@ def _labels(episode: Episode, run: Path) -> dict[str, object]:
 
 def _chat(episode: Episode, config: Mapping[str, Any], about: Mapping[str, object]) -> dict[str, object]:
     """The whole episode; to learn are the answers that were carried out and not taken back afterwards."""
-    agent = config.get("agent")
-    style = agent.get("style") if isinstance(agent, Mapping) else None
-    system = style.get("system") if isinstance(style, Mapping) else SYSTEM_PROMPT
-    system = system_for(system, extended=episode.extended)
+    system = system_for(_system(config), extended=episode.extended)
     messages = [] if system is None else [Message("system", system)]
     for turn in episode.turns:
         messages.append(Message("user", join_instruction(INSTRUCTION, _state(turn))))
@@ -186,6 +184,13 @@ def _chat(episode: Episode, config: Mapping[str, Any], about: Mapping[str, objec
         for place, turn in enumerate(episode.turns)
     ]
     return conversation(messages, learn, about)
+
+
+def _system(config: Mapping[str, Any]) -> str | None:
+    """The system prompt of a run."""
+    agent = config.get("agent")
+    style = agent.get("style") if isinstance(agent, Mapping) else None
+    return style.get("system") if isinstance(style, Mapping) else SYSTEM_PROMPT
 
 
 def _is_reset(turn: Turn) -> bool:

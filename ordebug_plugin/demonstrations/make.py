@@ -41,6 +41,7 @@ class DemonstrationReport:
         problems: Problems they come from.
         later_turns: Rows whose prompt lists previous actions.
         discarded: Episodes thrown away, by the reason.
+        without: Problems that gave no demonstration, per kind of fault.
         actions: Rows per action kind.
         error_types: Rows per kind of fault.
         places: Rows per third of the list of the IIS in which the target stands, of rows and bounds that are in it.
@@ -52,6 +53,7 @@ class DemonstrationReport:
     problems: int
     later_turns: int
     discarded: Mapping[str, int]
+    without: Mapping[str, int]
     actions: Mapping[str, int]
     error_types: Mapping[str, int]
     places: Mapping[str, int]
@@ -143,7 +145,8 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
     if not shown:
         reasons = ", ".join(f"{reason}: {count}" for reason, count in discarded.most_common())
         raise InputError(f"no problem of {benchmark.name} gave a demonstration ({reasons or 'no episode was played'})")
-    solved = sum(bool(result.shown) for result in done)
+    resisted = [problem for problem, result in zip(problems, done, strict=True) if not result.shown]
+    solved = len(problems) - len(resisted)
     metadata = {"dataset": benchmark.name, "agent": _agent(recipe), "seed": seed, "total_problems": solved}
     text = json.dumps({"metadata": metadata, "data": [one.row for one in shown]}, indent=1, ensure_ascii=False)
     write_text(out, text + "\n")
@@ -156,6 +159,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
         problems=solved,
         later_turns=sum(one.later for one in shown),
         discarded=dict(discarded.most_common()),
+        without=dict(sorted(Counter(str(problem.error_type) for problem in resisted).items())),
         actions=dict(Counter(one.kind for one in shown).most_common()),
         error_types=dict(sorted(Counter(str(_label(one, "error_type")) for one in shown).items())),
         places=dict(sorted(Counter(one.place for one in shown if one.place is not None).items())),

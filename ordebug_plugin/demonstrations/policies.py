@@ -125,7 +125,7 @@ def _play_expert(env: RepairEnv, recipe: Recipe, rng: random.Random) -> Played:
         move = _expert_move(situation)
         if move is None:
             return Played((), "no repair keeps the objective")
-        if move.action.kind is ActionKind.RESET:
+        if wrong is not None and (move.action.kind is ActionKind.RESET or _repairs(move.action, wrong)):
             wrong = None
         transition = _step(env, observation, render_answer(move.think, move.action), turns, learn=True)
         if turns[-1].action is None or transition.step.refused:
@@ -136,6 +136,11 @@ def _play_expert(env: RepairEnv, recipe: Recipe, rng: random.Random) -> Played:
         if transition.outcome is not None:
             return Played((), "not recovered")
         observation = transition.observation
+
+
+def _repairs(action: Action, wrong: Action) -> bool:
+    """Whether an action puts right what a wrong step changed: nothing of that step is left to be taken back."""
+    return action.is_repair and action.target == wrong.target
 
 
 def _expert_move(situation: Situation) -> Move | None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 
 from ordebug_plugin.demonstrations.policies import Turn
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.prompt import INSTRUCTION, Message, Style, render_messages, render_state
+from ordebug_plugin.prompt import INSTRUCTION, SYSTEM_PROMPT, Message, Style, render_messages, render_state
 
 
 def labels(problem: Problem, record: Mapping[str, object], policy: str) -> dict[str, object]:
@@ -34,8 +34,14 @@ def alpaca_row(turn: Turn, style: Style, metadata: Mapping[str, object]) -> dict
         "instruction": INSTRUCTION,
         "input": render_state(turn.observation, style),
         "output": turn.answer,
+        **own_system(style.system),
         "metadata": {**metadata, "turn": turn.observation.turn + 1},
     }
+
+
+def own_system(system: str | None) -> dict[str, object]:
+    """The column of a system prompt that is another than the default one, which `convert` would put in its place."""
+    return {"system": system} if system and system != SYSTEM_PROMPT else {}
 
 
 def chat_row(turns: Sequence[Turn], style: Style, metadata: Mapping[str, object]) -> dict[str, object]:

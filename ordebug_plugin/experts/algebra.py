@@ -167,7 +167,7 @@ def _chosen(situation: Situation, argument: Argument | None, option: Option) -> 
                 rng,
                 f"{name} is held to {sides_now}, which the rows have no room for.",
                 f"The rows can all stay if {name} is not held to {sides_now}.",
-                f"The bound of {name}, {sides_now}, is what is in the way.",
+                f"I choose the bound of {name}, {sides_now}, to give way.",
             )
     return _dropped(situation, name, recovers=option.recovers, ruled_out=gap)
 
@@ -183,9 +183,9 @@ def _loosened(situation: Situation, option: Option) -> str:
     return pick(
         rng,
         f"Loosening {name} by {amount} closes the gap and keeps every row.",
-        f"{name} needs {amount} more room.",
+        f"I choose {name}, with {amount} more room.",
         f"If {name} gives way by {amount}, the rest can stand.",
-        f"{amount} on {name} is what is missing.",
+        f"{amount} on {name} is enough.",
     )
 
 
@@ -203,13 +203,12 @@ def _dropped(situation: Situation, name: str, *, recovers: bool, ruled_out: bool
         f"Without {name} ({asks}) the others can all hold.",
         f"{name} alone is enough to let go, and the others stay as they are.",
         f"If {name} goes, nothing else has to change.",
-        f"It is {name} that does not fit: {asks}.",
+        f"I choose {name}, which asks for {asks}.",
     ]
     if ruled_out:
         options += [
-            f"{name} is the row that the others rule out.",
             f"What the others leave does not fit {name}.",
-            f"The others agree; {name} does not fit in with them.",
+            f"The others can hold together, without {name}.",
         ]
     return pick(rng, *options)
 
@@ -220,18 +219,18 @@ def _mistaken(situation: Situation, option: Option) -> str:
     interval = situation.observation.edits.row(situation.observation.shape, name)
     side, value = interval.upper if interval.sense == "<=" else interval.lower, option.action.numbers[0]
     word = times(side, value)
-    guess = f"{number(side)} looks like {word or 'another amount than'} what was meant"
+    guess = f"The side of {name}, {number(side)}, may be a slip" + (f": it is {word} {number(value)}" if word else "")
     if option.recovers:
         return pick(
             rng,
-            f"{guess}: with {number(value)} {name} would fit in with the rest.",
-            f"{name} stands out with {number(side)}; {guess}.",
-            f"{guess}, and {number(value)} for {name} would end the conflict.",
+            f"{guess}. With {number(value)} it would fit in with the rest.",
+            f"{guess}. I choose it.",
+            f"{guess}. {number(value)} instead would end the conflict.",
         )
     return pick(
         rng,
-        f"{guess}; {number(value)} for {name} would be a start.",
-        f"{name} has {number(side)}. {guess}, though it is not the only thing wrong.",
+        f"{guess}. {number(value)} would be a start.",
+        f"{guess}, though {number(value)} alone does not end the conflict.",
     )
 
 

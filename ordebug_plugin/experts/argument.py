@@ -88,5 +88,6 @@ def _sum(chain: Chain) -> str:
         size = f"{number(abs(coefficient))} * " if abs(coefficient) != 1 else ""
         factor = number(value) if value >= 0 else f"({number(value)})"
         sign = "-" if coefficient < 0 else "+"
-        written += f" {sign} {size}{factor}" if written else f"{'-' if coefficient < 0 else ''}{size}{factor}"
+        first = "-" if coefficient < 0 and (size or value) else ""
+        written += f" {sign} {size}{factor}" if written else f"{first}{size}{factor}"
     return written

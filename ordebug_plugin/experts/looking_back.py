@@ -5,7 +5,7 @@ from __future__ import annotations
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Step
 from ordebug_plugin.experts.situation import Move, Situation, Voice, is_specified
-from ordebug_plugin.experts.words import number, pick, text
+from ordebug_plugin.experts.words import pick, text
 
 
 def undo(situation: Situation) -> Move | None:
@@ -14,7 +14,7 @@ def undo(situation: Situation) -> Move | None:
     Where the prompt says what is stated of the element, it can be set back by itself, unless it was dropped.
     """
     wrong = situation.wrong
-    if wrong is None or wrong.target is None or wrong.target in {a.target for a in situation.problem.truth.fix}:
+    if wrong is None or wrong.target is None or situation.is_fault(wrong.target):
         return None
     listed = {element.name: element for element in situation.elements}
     if wrong.target in listed and is_specified(situation) and situation.exact_repair(listed[wrong.target]) is not None:
@@ -27,17 +27,17 @@ def undo(situation: Situation) -> Move | None:
         f"I tried {wrong}.",
         pick(
             rng,
-            f"The model is still infeasible, so {name} was not what kept it from a solution.",
-            f"That did not end the conflict: what is left does not hang on {name}.",
-            "Still infeasible: I gave something up and got nothing for it.",
-            f"The conflict goes on, so the fault is not {name}.",
+            "The model is still infeasible.",
+            "That did not end the conflict.",
+            f"It did not help: what I did to {name} leaves the model infeasible.",
+            "The conflict goes on.",
         ),
         pick(
             rng,
             "I take it back before I look elsewhere.",
             "First everything back as it was.",
-            "RESET brings it back; then the real fault.",
-            f"{name} must not be lost for nothing, so I undo it.",
+            "RESET brings it back; then I try something else.",
+            f"I do not leave {name} changed for nothing, so I undo it.",
             "I start again from the model as loaded.",
         ),
     )
@@ -61,28 +61,44 @@ def looked_back(situation: Situation, target: str) -> str:
             measured = "" if last.action is None else last.action.target
             options = [f"{measured}: {last.note}.", f"CHECK_SLACK says of {measured}: {last.note}."]
         case _:
-            options = _after_repair(last.action, target)
+            options = _after_repair(situation, last.action, target)
     return pick(situation.rng, *options)
 
 
-def _after_repair(action: Action | None, target: str) -> list[str]:
-    if action is None:
+def _after_repair(situation: Situation, action: Action | None, target: str) -> list[str]:
+    if action is None or action.target is None:
         return [""]
-    if action.target != target:
+    changed = action.target
+    if action == situation.wrong:
         return [
-            f"After {action.target} one conflict is left.",
-            f"{action.target} is done, but the model is still infeasible.",
-            f"There is more than one fault: with {action.target} changed, a conflict remains.",
-            "Another conflict is left.",
+            f"{changed} was changed, and the model is still infeasible.",
+            f"What I did to {changed} did not help.",
+            f"{action} did not make the model feasible.",
+            "My last step did not help.",
         ]
-    if action.kind is ActionKind.RELAX_CONSTRAINT:
-        amount = number(action.numbers[0])
-        return [
-            f"Loosening {target} by {amount} was too little.",
-            f"{amount} more room for {target} did not do.",
-            f"With {amount} of relaxation {target} is still in conflict.",
-        ]
-    return [f"What was done to {target} was not enough.", f"{target} is still wrong."]
+    if changed == target:
+        return [f"{changed} was changed, and it is still in conflict.", f"{changed} is in conflict as before."]
+    left = [
+        f"After {changed} a conflict is left.",
+        f"{changed} is done, but the model is still infeasible.",
+        "A conflict is left.",
+    ]
+    if situation.wrong is not None or _was_set_back(situation, changed):
+        return left  # the change may have been the own mistake: nothing follows for what else was wrong
+    return [*left, f"{changed} was not all: a conflict remains."] if is_specified(situation) else left
+
+
+def _was_set_back(situation: Situation, changed: str) -> bool:
+    """Whether an element was changed more than once since the model was as loaded."""
+    changes = 0
+    for step in situation.observation.history:
+        if step.action is None or step.refused:
+            continue
+        if step.action.kind is ActionKind.RESET:
+            changes = 0
+        elif step.action.is_repair and step.action.target == changed:
+            changes += 1
+    return changes > 1
 
 
 def _refused(situation: Situation, last: Step) -> str:

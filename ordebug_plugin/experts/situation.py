@@ -140,6 +140,10 @@ class Situation:
         ]
         return (*rows, *(self._variable(name, true) for name in self.bounds))
 
+    def is_fault(self, name: str) -> bool:
+        """Whether an element is wrong in the file as loaded, whatever was done since."""
+        return any(action.target == name for action in self.problem.truth.fix)
+
     def _variable(self, name: str, true: Edits) -> Element:
         observation, shape = self.observation, self.observation.shape
         whole = "binary" if name in shape.binaries else "integer" if name in shape.integers else ""

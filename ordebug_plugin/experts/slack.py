@@ -7,6 +7,7 @@ from ordebug_plugin.experts.looking_back import looked_back
 from ordebug_plugin.experts.options import Option, best, opened_bounds, rounded_up, weigh
 from ordebug_plugin.experts.situation import Move, Situation, Voice
 from ordebug_plugin.experts.words import ends, joined, number, pick, text
+from ordebug_plugin.prompt import Detail
 
 # More rows than these are not measured one after the other.
 _MOST_CHECKS = 5
@@ -50,7 +51,7 @@ def measure(situation: Situation, row: str) -> Move:
     opening = pick(
         rng,
         f"In conflict are {joined(names)}." if len(names) > 1 else f"Only {names[0]} is in conflict.",
-        "Names alone do not tell which row is off.",
+        _unclear(situation),
         "Before I change anything I measure.",
         f"There are {len(situation.rows)} rows in conflict."
         if len(situation.rows) > 1
@@ -59,7 +60,7 @@ def measure(situation: Situation, row: str) -> Move:
     )
     seen = measured(situation)
     if seen:
-        opening = text(_seen(situation, seen), pick(rng, "So not that one.", "On to the next.", ""))
+        opening = text(_seen(situation, seen), pick(rng, "On to the next.", ""))
     closing = pick(
         rng,
         f"I look at how far {row} is off.",
@@ -71,6 +72,13 @@ def measure(situation: Situation, row: str) -> Move:
     return Move(text(looked_back(situation, row) if not seen else "", opening, closing), action)
 
 
+def _unclear(situation: Situation) -> str:
+    """What the prompt does not tell, which depends on what it shows."""
+    if situation.style.detail is Detail.NAMES:
+        return "Names alone do not tell which row is off."
+    return "The list of the conflict does not tell how far each row is off."
+
+
 def _seen(situation: Situation, notes: dict[str, str]) -> str:
     fine = [row for row, note in notes.items() if not note.startswith(_VIOLATED)]
     if not fine:
@@ -78,7 +86,7 @@ def _seen(situation: Situation, notes: dict[str, str]) -> str:
     return pick(
         situation.rng,
         f"{joined(fine)} can be satisfied.",
-        f"There is nothing to give at {joined(fine)}.",
+        f"Nothing is violated at {joined(fine)}.",
         f"{joined(fine)} stand{'s' * (len(fine) == 1)} at the least infeasible point.",
     )
 

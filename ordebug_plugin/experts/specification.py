@@ -43,17 +43,18 @@ def _think(situation: Situation, fault: Element, action: Action) -> str:
     if length < _SHORT:
         return text(back, difference(situation, fault), _closing(situation, fault, action))
     others = [element for element in situation.elements if not element.differs]
+    differing = [fault, *(element for element in situation.elements if element.differs and element is not fault)]
     weighed = _alternatives(situation, fault, others) if length > 1 - _LONG or rng.random() < 0.5 else ""
     if rng.random() < 0.3:  # what is wrong first
         return text(
             back,
-            difference(situation, fault),
+            *(difference(situation, element) for element in differing),
             agreements(situation, others),
             weighed,
             _closing(situation, fault, action),
         )
     gone_through = _gone_through(situation, fault)
-    verdict = _verdict(situation, fault) if rng.random() < 0.7 else ""
+    verdict = _verdict(situation, fault, differing[1:]) if rng.random() < 0.7 else ""
     return text(back, _opening(situation), gone_through, verdict, weighed, _closing(situation, fault, action))
 
 
@@ -64,7 +65,9 @@ def _opening(situation: Situation) -> str:
         if argument is not None:
             return text(
                 argument.words,
-                pick(rng, "One of these is not what was asked for.", "Something here is not as specified.", ""),
+                pick(
+                    rng, "At least one of these is not what was asked for.", "Something here is not as specified.", ""
+                ),
             )
     rows, bounds = len(situation.rows), len(situation.bounds)
     count = f"{rows} row{'s' * (rows != 1)}" + (
@@ -98,12 +101,11 @@ def _gone_through(situation: Situation, fault: Element) -> str:
     rng, elements = situation.rng, list(situation.elements)
     if len(elements) > MANY or rng.random() < 0.25:
         others = [element for element in elements if not element.differs]
-        wrong = text(*(difference(situation, element) for element in elements if element.differs))
-        return (
-            text(agreements(situation, others), wrong)
-            if rng.random() < 0.6
-            else text(wrong, agreements(situation, others))
-        )
+        differing = [element for element in elements if element.differs]
+        wrong = text(*(difference(situation, element) for element in differing))
+        if rng.random() < 0.6:
+            return text(agreements(situation, others, but=differing), wrong)
+        return text(wrong, agreements(situation, others))
     order = rng.random()
     if order < 0.25:
         rng.shuffle(elements)
@@ -114,8 +116,23 @@ def _gone_through(situation: Situation, fault: Element) -> str:
     return text(*(difference(situation, e) if e.differs else agreement(situation, e) for e in elements))
 
 
-def _verdict(situation: Situation, fault: Element) -> str:
+def _verdict(situation: Situation, fault: Element, further: list[Element]) -> str:
+    """What is repaired now; `further` are the other elements of the conflict that differ."""
     name = fault.name
+    if not situation.is_fault(name):
+        return pick(
+            situation.rng,
+            f"{name} differs by what I did, which goes back first.",
+            f"I changed {name} myself, so that is taken back.",
+        )
+    if further:
+        rest = joined([element.name for element in further])
+        return pick(
+            situation.rng,
+            f"{name} is one of those that differ, beside {rest}.",
+            f"Not only {name} departs from the specification, {rest} too; I begin with {name}.",
+            f"There is something to repair in {joined([name, *(element.name for element in further)])}.",
+        )
     return pick(
         situation.rng,
         f"So {name} is at fault.",
@@ -201,7 +218,7 @@ def _closing(situation: Situation, fault: Element, action: Action) -> str:
                 f"{name} goes.",
                 f"Dropping {name} loses nothing that is wanted.",
                 "It costs nothing to drop it.",
-                f"The model is right without {name}.",
+                f"No statement needs {name}.",
             )
     return pick(
         rng,

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from ordebug_plugin.experts.situation import Element, Situation
 from ordebug_plugin.experts.words import joined, number, pick, sides, text, times
 
@@ -31,12 +33,20 @@ def agreement(situation: Situation, element: Element) -> str:
     )
 
 
-def agreements(situation: Situation, elements: list[Element]) -> str:
-    """Says that several elements are as stated."""
+def agreements(situation: Situation, elements: list[Element], but: Sequence[Element] = ()) -> str:
+    """Says that several elements are as stated; `but` are all that are not, where nothing was said of them yet."""
     if not elements:
         return ""
     names = joined([element.name for element in elements])
     if len(elements) > MANY or (len(elements) > 3 and situation.rng.random() < 0.25):
+        if but:
+            differing = joined([element.name for element in but])
+            return pick(
+                situation.rng,
+                f"All of the conflict but {differing} is right.",
+                f"Except for {differing}, every element of the conflict says what it should.",
+                f"I find no difference but in {differing}.",
+            )
         return pick(
             situation.rng,
             "The rest of the conflict is as stated.",

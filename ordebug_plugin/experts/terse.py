@@ -14,7 +14,8 @@ from ordebug_plugin.prompt import render_sides
 
 def compared(situation: Situation, fault: Element) -> str:
     """Every element of the conflict beside its statement."""
-    return f"{'; '.join(map(_beside, situation.elements))}. {fault.name} is at fault."
+    verdict = "is at fault" if situation.is_fault(fault.name) else "goes back"  # what an own wrong step changed
+    return f"{'; '.join(map(_beside, situation.elements))}. {fault.name} {verdict}."
 
 
 def written_out(situation: Situation, chosen: str) -> str:

@@ -23,7 +23,7 @@ _TIMES = {
 
 def number(value: float) -> str:
     """A number, in the digits of the prompt."""
-    return f"{value:.12g}"
+    return f"{value + 0.0:.12g}"  # a zero without sign
 
 
 def joined(names: Sequence[str], word: str = "and") -> str:
