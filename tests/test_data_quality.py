@@ -26,7 +26,7 @@ from ordebug_plugin.verify.reading import read_demonstration
 from ordebug_plugin.verify.reasoning import agrees, masked, unknown_names, unsourced_numbers
 from ordebug_plugin.verify.share import Share
 from tests.conftest import REPO
-from tests.demonstrations import GOOD, LOOK, SMALL, STATE, Data, row, talk
+from tests.demonstrations import GOOD, LOOK, SMALL, STATE, WRONG, Data, row, talk
 from tests.toys import CONFLICT, answer
 
 needs_transformers = pytest.mark.skipif(
@@ -359,7 +359,7 @@ class TestPage:
             assert heading in text
 
     def test_a_conversation_shows_all_its_turns(self, toy_bench: Path) -> None:
-        text = self._page(toy_bench, [row(), talk(toy_bench, LOOK, SMALL, learn=[2])])
+        text = self._page(toy_bench, [row(), talk(toy_bench, LOOK, WRONG, learn=[2])])
         page = _Page(text)
         assert any(pre == LOOK for pre in page.pres)
         assert "turn 1, answer, not learned" in text
