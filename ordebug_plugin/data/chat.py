@@ -2,9 +2,9 @@
 
 Which answers are to be learnt is said twice: ``"loss": false`` on a message of the assistant, which ms-swift reads
 (and keeps the reasoning of every turn, unless ``loss_scale`` is ``last_round``), and the numbers of turns in
-``metadata.learn``. A row that says it in one way alone is read as well, and written with the first. LLaMA-Factory knows no such mark, only ``mask_history``, which learns the last answer alone (and
-keeps the reasoning of earlier ones with ``preserve_thinking``): for it, a conversation becomes one for each answer to
-learn, which ends with it.
+``metadata.learn``. A row that says it in one way alone is read as well. LLaMA-Factory knows no such mark, only
+``mask_history``, which learns the last answer alone (and keeps the reasoning of earlier ones with
+``preserve_thinking``): for it, a conversation becomes one for each answer to learn, which ends with it.
 """
 
 from __future__ import annotations
@@ -100,8 +100,8 @@ def read_chat(row: Mapping[str, object], *, system: str | None, keep_labels: boo
         raise ChatError("after the system prompt, user and assistant must take turns, and the assistant have the last")
     try:
         learned = learned_turns(metadata.get("learn"), [loss for _, _, loss in spoken[1::2]])
-    except MarkError as error:
-        raise ChatError(str(error)) from error
+    except MarkError as wrong:
+        raise ChatError(str(wrong)) from wrong
     exchanges, changed = [], False
     marks = learned or [True] * (len(spoken) // 2)
     for (_, prompt, _), (_, answer, _), learn in zip(spoken[::2], spoken[1::2], marks, strict=True):
