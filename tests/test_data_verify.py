@@ -188,7 +188,8 @@ class TestFiles:
         record = json.loads(report.read_text())
         assert record["by_kind"]["CHECK_SLACK"]["n"] > 0
         assert record["shares"]["recovered"]["count"] < record["n"]
-        assert record["findings"]["hit"] == 0
+        assert record["findings"]["hit"] == record["findings"]["agrees"] == 0
+        assert record["shares"]["agrees"]["count"] > 0
 
     def test_the_report_and_the_rows_that_are_kept(self, toy_bench: Path, tmp_path: Path) -> None:
         rows = [row(), row("nothing"), row(answer("DROP_CONSTRAINT(high)")), row(problem_id="elsewhere")]
