@@ -15,7 +15,7 @@ SEED="${2:-0}"
 ROWS="${ROWS:-6000}"
 STEPS="${STEPS:-1500}"
 . scripts/stages.sh
-MAX_TOKENS=320 # the longest demonstration has fewer; `ordebug data verify` says how many
+MAX_TOKENS=320 # of an answer; `ordebug data verify` counts whole examples, the prompts included
 [ ! -e "$OUT" ] || refuse "$OUT is there already: name a new folder, or delete it first"
 mkdir -p "$OUT"
 

@@ -1,11 +1,12 @@
-# What scripts/demo.sh and scripts/multiturn.sh have in common: serving a checkpoint, judging it, running a training.
+# What scripts/demo.sh, scripts/multiturn.sh and scripts/sft_data.sh have in common: serving a checkpoint, judging it,
+# running a training.
 # Sourced, in the project root, with OUT set to the folder of the run and SEED to its seed. Deletes nothing.
 
 LF=.venvs/llamafactory/bin
 SWIFT=.venvs/swift/bin
 # Requests at once: on a model this small a batch of 64 takes hardly longer than one of 8.
 WORKERS=64
-# The longest demonstration has 75 tokens.
+# Of an answer: the demonstrations of demo.sh and multiturn.sh are shorter. Where they are longer, a script sets its own.
 MAX_TOKENS=80
 # One thread: measured here, 30 steps took 11 s with one and 6 s with two threads on an idle machine, but on a busy one
 # 60 steps took 20 s with one and 138 s with two.

@@ -16,6 +16,7 @@ from ordebug_plugin.data.alpaca import is_document, read_alpaca
 from ordebug_plugin.data.convert import RowError, Target, convert_file, convert_row
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import SYSTEM_PROMPT
+from ordebug_plugin.verify.reading import read_demonstration
 from tests.conftest import conversation, demonstration
 
 
@@ -259,7 +260,21 @@ class TestConversations:
                 assert row["system"] == SYSTEM_PROMPT
                 assert [turn["value"] for turn in row["conversations"]] == spoken[1 : 1 + 2 * turns]  # type: ignore[attr-defined]
                 assert [turn["from"] for turn in row["conversations"]] == ["human", "gpt"] * turns  # type: ignore[attr-defined]
-                assert row["metadata"] == {"problem_id": f"c{number}", "turn": turns}
+                assert row["metadata"] == {"problem_id": f"c{number}", "turn": turns, "learn": [turns]}
+
+    @pytest.mark.parametrize("to", ["messages", "sharegpt"])
+    def test_what_is_learnt_may_be_said_in_the_metadata_alone(self, tmp_path: Path, to: Target) -> None:
+        """As a stumble that is marked there must not be trained on, and is judged by that when it is verified."""
+        chat = conversation(1)
+        said = [{"role": one["role"], "content": one["content"]} for one in chat["messages"]]  # type: ignore[attr-defined]
+        source = self.write(tmp_path / "chat.jsonl", {**chat, "messages": said})
+        convert_file(source, tmp_path / "out.jsonl", to=to, system=None, keep_labels=True)
+        rows = load(tmp_path / "out.jsonl")
+        if to == "messages":
+            assert rows == [chat]
+        found = [read_demonstration(row, 1) for row in rows]
+        learned = [[turn.number for turn in one.learned] for one in found]
+        assert learned == ([[2, 3]] if to == "messages" else [[2], [3]])
 
     @pytest.mark.parametrize(
         ("change", "reason"),
@@ -271,7 +286,8 @@ class TestConversations:
             (lambda m: [*m[:-1], {**m[-1], "content": None}], "message 7 needs the strings"),
             (lambda m: [*m[:-1], {**m[-1], "loss": "no"}], "loss of message 7 must be true or false"),
             (lambda m: [*m[:-1], {**m[-1], "content": "\ud800"}], "message 7 holds a lone surrogate"),
-            (lambda m: m[:3], "no answer to learn"),
+            (lambda m: m[:3], "metadata.learn must list turns from 1 to 1"),
+            (lambda m: [{**one, "loss": True} for one in m], "contradict each other"),
         ],
     )
     def test_what_is_no_conversation_is_refused(self, tmp_path: Path, change: Any, reason: str) -> None:

@@ -83,9 +83,24 @@ def test_a_wrong_first_step_that_nobody_learns_is_no_miss_nor_is_taking_it_back(
 def test_a_row_that_takes_back_a_step_of_an_episode_that_goes_on(toy_bench: Path) -> None:
     state = f"{STATE}\n\n## Previous Actions\n1. RELAX_CONSTRAINT(low, 1.0): still infeasible"
     back = only(toy_bench, row(answer("UPDATE_RHS(low, 5.0)"), state))
-    assert (back.arrives, back.useful, back.hit, back.recovered) == (True, True, None, False)
+    assert (back.arrives, back.useful, back.hit, back.recovered, back.proven) == (True, True, None, False, True)
     worse = only(toy_bench, row(answer("UPDATE_RHS(low, 6.0)"), state))
-    assert (worse.arrives, worse.useful) == (False, False)
+    assert (worse.arrives, worse.useful, worse.proven) == (False, False, False)
+
+
+def test_a_look_is_a_useful_step_and_no_miss(toy_bench: Path) -> None:
+    looking = only(toy_bench, row(LOOK))
+    assert (looking.proven, looking.recovered, looking.hit) == (True, False, None)
+    assert only(toy_bench, row("nothing")).hit is None
+    assert only(toy_bench, row(answer("DROP_CONSTRAINT(nope)"))).hit is False
+    assert not only(toy_bench, row(answer("GET_IIS()"))).proven
+
+
+def test_a_conversation_cut_after_an_answer_to_learn_is_one_step(toy_bench: Path) -> None:
+    assert only(toy_bench, talk(toy_bench, LOOK, SMALL, learn=[2])).proven
+    assert not only(toy_bench, talk(toy_bench, LOOK, SMALL)).proven
+    assert not only(toy_bench, talk(toy_bench, LOOK, SMALL, learn=[1])).proven
+    assert not only(toy_bench, talk(toy_bench, LOOK, WRONG, learn=[2])).proven
 
 
 def test_only_what_is_learned_must_be_well_formed_and_useful(toy_bench: Path) -> None:
@@ -232,7 +247,11 @@ def test_a_contradiction_is_one_after_the_same_turns(toy_bench: Path) -> None:
 
 def test_the_report_has_every_turn(toy_bench: Path, tmp_path: Path) -> None:
     source, report, kept = (tmp_path / name for name in ("in.json", "report.json", "kept.json"))
-    rows = [talk(toy_bench, LOOK, GOOD, learn=[2]), row(state=f"## Problem\nID: toy\n\n{STATE}"), talk(toy_bench, LOOK)]
+    rows = [
+        talk(toy_bench, LOOK, GOOD, learn=[2]),
+        row(state=f"## Problem\nID: toy\n\n{STATE}"),
+        talk(toy_bench, WRONG),
+    ]
     source.write_text(json.dumps({"metadata": {"agent": "test"}, "data": rows}))
     options = ["--bench", str(toy_bench), "--workers", "0", "--json", str(report), "--keep", str(kept)]
     assert main(["data", "verify", str(source), *options]) == 1

@@ -26,7 +26,7 @@ from ordebug_plugin.verify.reading import read_demonstration
 from ordebug_plugin.verify.reasoning import agrees, masked, unknown_names, unsourced_numbers
 from ordebug_plugin.verify.share import Share
 from tests.conftest import REPO
-from tests.demonstrations import GOOD, LOOK, SMALL, STATE, Data, row, talk
+from tests.demonstrations import GOOD, LOOK, SMALL, STATE, WRONG, Data, row, talk
 from tests.toys import CONFLICT, answer
 
 needs_transformers = pytest.mark.skipif(
@@ -176,6 +176,12 @@ class TestReasoning:
             ("a side of 7.5 is right", ()),
             ("40 * 3 + 2 = 122, so 122", ()),
             ("r12 = 122", ("122",)),
+            ("it comes to 20 * 3 = 60, where 40 is asked: 20 apart", ()),
+            ("it comes to -5 * 3 = -15, where 40 is asked: 55 apart", ()),
+            ("it is 40, where 3 is asked: 37 apart", ()),
+            ("it is -40, where 3 is asked: 43 apart", ()),
+            ("it is 40, where 3 is asked: 38 apart", ("38",)),
+            ("it is 40, where 3 is asked. They are 37 apart", ("37",)),
             ("Step 9: it asks for 40\n7. it is too much", ()),
         ],
     )
@@ -197,6 +203,22 @@ class TestReasoning:
             ("I could drop low.", "RELAX_CONSTRAINT(high, 1.0)", None),
             ("I do not drop low.", "RELAX_CONSTRAINT(high, 1.0)", None),
             ("low is at fault.", "DROP_CONSTRAINT(high)", None),
+            ("low goes.", "DROP_CONSTRAINT(low)", True),
+            ("low goes.", "DROP_CONSTRAINT(high)", False),
+            ("I will not touch high; low is the culprit. I set low to 2.", "UPDATE_RHS(high, 2.0)", False),
+            ("I will not touch high; low is the culprit. I set low to 2.", "UPDATE_RHS(low, 2.0)", True),
+            ("I set low to 2.", "DROP_CONSTRAINT(low)", False),
+            ("low becomes 2.", "UPDATE_RHS(high, 2.0)", False),
+            ("It becomes 2.", "UPDATE_RHS(high, 2.0)", True),
+            ("low gets 2, nothing else changes.", "UPDATE_RHS(high, 2.0)", False),
+            ("low goes back to 0 below and 4 above.", "UPDATE_BOUNDS(high, 0.0, 4.0)", False),
+            ("I give low 0 below and no upper bound above.", "UPDATE_BOUNDS(high, 0.0, inf)", False),
+            ("I write low anew as it is stated.", "REWRITE_CONSTRAINT(high, x >= 1)", False),
+            ("The whole row low is written as its statement has it.", "REWRITE_CONSTRAINT(high, x >= 1)", False),
+            ("low has to be rewritten.", "REWRITE_CONSTRAINT(low, x >= 1)", True),
+            ("I loosen low by 2.", "RELAX_CONSTRAINT(high, 2.0)", False),
+            ("I could set low to 2.", "UPDATE_RHS(high, 2.0)", None),
+            ("With that the conflict becomes smaller for low.", "UPDATE_RHS(high, 2.0)", None),
             ("I drop low.", "GET_IIS()", None),
         ],
     )
@@ -229,6 +251,9 @@ class TestLengths:
             {"role": "assistant", "content": GOOD},
         ]
         texts = [tokenizer.apply_chat_template(chat, tokenize=False) for chat in (alpaca, rows[1]["messages"])]
+        assert SMALL not in texts[1]  # training keeps the reasoning of earlier turns, which the template drops
+        texts[1] = texts[1].replace("Action: RELAX_CONSTRAINT(low, 1.0)<", f"{SMALL}<")
+        assert texts[1].count(SMALL) == texts[1].count(GOOD) == 1
         expected = [len(tokenizer(text, add_special_tokens=False)["input_ids"]) for text in texts]
         assert expected[0] < expected[1]
         options = ["--bench", str(toy_bench), "--workers", "0", "--json", str(report), "--tokenizer", str(tiny_model)]
@@ -359,7 +384,7 @@ class TestPage:
             assert heading in text
 
     def test_a_conversation_shows_all_its_turns(self, toy_bench: Path) -> None:
-        text = self._page(toy_bench, [row(), talk(toy_bench, LOOK, SMALL, learn=[2])])
+        text = self._page(toy_bench, [row(), talk(toy_bench, LOOK, WRONG, learn=[2])])
         page = _Page(text)
         assert any(pre == LOOK for pre in page.pres)
         assert "turn 1, answer, not learned" in text

@@ -13,7 +13,7 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.demonstrations import Policy, Recipe, make_demonstrations
 from ordebug_plugin.env import RepairEnv
-from ordebug_plugin.generate import make_benchmark
+from ordebug_plugin.generate import Size, Wanted, make_benchmark
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Detail, Style, render_state
 from ordebug_plugin.shown import read_state
@@ -174,6 +174,22 @@ class TestFiles:
         assert len(check.judged) == len(check.rows) == len(read_alpaca(out).rows)
         assert all(row.true_prompt and row.executed for row in check.rows)
         assert any("Previous Actions" in row.turns[0].prompt for row in check.demonstrations)
+
+    def test_our_own_first_repairs_of_several_and_looks_are_kept(self, tmp_path: Path) -> None:
+        """Some of these rows do not recover by themselves, as their episodes go on: they are steps of those that do."""
+        folder, out, kept, report = (tmp_path / name for name in ("made", "demos.json", "kept.json", "report.json"))
+        make_benchmark(folder, n=6, seed=5, wanted=Wanted(faults=("E", "G", "H"), sizes=(Size.SMALL,)))
+        recipe = Recipe(Policy.EXPERT, style=Style(detail=Detail.FULL))
+        make_demonstrations(load_benchmark(folder), out, recipe, seed=1, per_problem=4)
+        rows = list(read_alpaca(out).rows)
+        options = ["--bench", str(folder), "--workers", "0", "--keep", str(kept), "--json", str(report)]
+        assert main(["data", "verify", str(out), *options]) == 0
+        assert list(read_alpaca(kept).rows) == rows
+        record = json.loads(report.read_text())
+        assert record["by_kind"]["CHECK_SLACK"]["n"] > 0
+        assert record["shares"]["recovered"]["count"] < record["n"]
+        assert record["findings"]["hit"] == record["findings"]["agrees"] == 0
+        assert record["shares"]["agrees"]["count"] > 0
 
     def test_the_report_and_the_rows_that_are_kept(self, toy_bench: Path, tmp_path: Path) -> None:
         rows = [row(), row("nothing"), row(answer("DROP_CONSTRAINT(high)")), row(problem_id="elsewhere")]

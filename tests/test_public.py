@@ -33,8 +33,11 @@ def test_recovery_rates(public_data: Path, tmp_path: Path, benchmark: str, agent
 
 
 @pytest.mark.parametrize(
-    ("name", "rows", "recovered", "refused", "hits", "unparsable", "first_row", "contradictory"),
-    [("heuristic", 1541, 1534, 0, 950, 0, 4442, (0, 0)), ("gpt52chat", 741, 603, 13, 180, 15, 131, (94, 83))],
+    ("name", "rows", "recovered", "refused", "hits", "repairs", "proven", "unparsable", "first_row", "contradictory"),
+    [
+        ("heuristic", 1541, 1534, 0, 950, 1541, 1535, 0, 4442, (0, 0)),
+        ("gpt52chat", 741, 603, 13, 180, 728, 727, 15, 131, (94, 83)),
+    ],
 )
 def test_demonstrations_replayed(
     public_data: Path,
@@ -43,6 +46,8 @@ def test_demonstrations_replayed(
     recovered: int,
     refused: int,
     hits: int,
+    repairs: int,
+    proven: int,
     unparsable: int,
     first_row: int,
     contradictory: tuple[int, int],
@@ -56,7 +61,8 @@ def test_demonstrations_replayed(
     assert figures["judged"].count == rows
     assert figures["recovered"] == Share(recovered, rows)
     assert figures["executed"] == Share(rows - refused, rows)
-    assert figures["hit"] == Share(hits, rows)
+    assert figures["hit"] == Share(hits, repairs)
+    assert figures["proven"] == Share(proven, len(check.rows))
     assert figures["leaks"] == Share(len(check.rows), len(check.rows))
     assert figures["first_row"] == Share(first_row, len(check.rows) - unparsable)
     assert (check.contradictions.answers, check.contradictions.actions) == contradictory

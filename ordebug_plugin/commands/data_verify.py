@@ -35,7 +35,7 @@ def add_parser(group: Subparsers) -> None:
     """Adds the command."""
     parser = group.add(
         "verify",
-        "replay every demonstration through the judge; exit 1 unless each is well-formed and recovers",
+        "replay every demonstration through the judge; exit 1 unless each is well-formed, and repairs or helps",
         "ordebug data verify data/sft_train.json --bench bench/train --keep data/sft_proven.json --page quality.html",
     )
     parser.add_argument(
@@ -53,7 +53,8 @@ def add_parser(group: Subparsers) -> None:
         "--keep",
         type=Path,
         metavar="OUT.json",
-        help="write the rows that are well-formed and recover, unchanged; with --tokenizer only those that fit",
+        help="write the rows that are well-formed and recover or, with one answer to learn, are a useful step (a new "
+        "look, less to repair, a wrong edit taken back), unchanged; with --tokenizer only those that fit",
     )
     parser.add_argument(
         "--tokenizer",

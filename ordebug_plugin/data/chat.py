@@ -2,9 +2,9 @@
 
 Which answers are to be learnt is said twice: ``"loss": false`` on a message of the assistant, which ms-swift reads
 (and keeps the reasoning of every turn, unless ``loss_scale`` is ``last_round``), and the numbers of turns in
-``metadata.learn``. LLaMA-Factory knows no such mark, only ``mask_history``, which learns the last answer alone (and
-keeps the reasoning of earlier ones with ``preserve_thinking``): for it, a conversation becomes one for each answer to
-learn, which ends with it.
+``metadata.learn``. A row that says it in one way alone is read as well. LLaMA-Factory knows no such mark, only
+``mask_history``, which learns the last answer alone (and keeps the reasoning of earlier ones with
+``preserve_thinking``): for it, a conversation becomes one for each answer to learn, which ends with it.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, parse_answer
+from ordebug_plugin.data.marks import MarkError, learned_turns
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import INSTRUCTION, join_instruction, strip_labels
 
@@ -70,7 +71,7 @@ class Chat:
                 for one in self.exchanges[:number]
                 for speaker, text in (("human", one.user), ("gpt", one.assistant))
             ]
-            metadata = {**{k: v for k, v in self.metadata.items() if k != "learn"}, "turn": number}
+            metadata = {**self.metadata, "turn": number, "learn": [number]}
             rows.append({"conversations": turns, "system": self.system or "", "metadata": metadata})
         return rows
 
@@ -84,7 +85,8 @@ def read_chat(row: Mapping[str, object], *, system: str | None, keep_labels: boo
         keep_labels: Keep the public ``ID:`` and ``Type:`` lines, which leak the answer.
 
     Raises:
-        ChatError: It is none, or an answer to learn has no action that can be executed.
+        ChatError: It is none, what it says of the answers to learn makes no sense, or one of these has no action that
+            can be executed.
     """
     metadata = row.get("metadata") or {}
     messages = row.get("messages")
@@ -96,8 +98,13 @@ def read_chat(row: Mapping[str, object], *, system: str | None, keep_labels: boo
     own = spoken.pop(0)[1] if spoken[0][0] == "system" else None
     if len(spoken) % 2 or not spoken or [role for role, _, _ in spoken] != ["user", "assistant"] * (len(spoken) // 2):
         raise ChatError("after the system prompt, user and assistant must take turns, and the assistant have the last")
+    try:
+        learned = learned_turns(metadata.get("learn"), [loss for _, _, loss in spoken[1::2]])
+    except MarkError as wrong:
+        raise ChatError(str(wrong)) from wrong
     exchanges, changed = [], False
-    for (_, prompt, _), (_, answer, learn) in zip(spoken[::2], spoken[1::2], strict=True):
+    marks = learned or [True] * (len(spoken) // 2)
+    for (_, prompt, _), (_, answer, _), learn in zip(spoken[::2], spoken[1::2], marks, strict=True):
         shown = prompt if keep_labels else _without_labels(prompt)
         changed |= shown != prompt
         exchanges.append(Exchange(shown, answer, learn))
@@ -106,24 +113,23 @@ def read_chat(row: Mapping[str, object], *, system: str | None, keep_labels: boo
         error = parse_answer(exchange.assistant, actions).error if exchange.learn else None
         if error is not None:
             raise ChatError(f"the action of turn {number} cannot be executed: {error}")
-    if not any(exchange.learn for exchange in exchanges):
-        raise ChatError("there is no answer to learn: every one has a loss of false")
     return Chat(own or system or None, tuple(exchanges), changed, dict(metadata))
 
 
-def _message(message: object, number: int) -> tuple[str, str, bool]:
+def _message(message: object, number: int) -> tuple[str, str, bool | None]:
+    """Role, text and mark of one message."""
     if not isinstance(message, Mapping):
         raise ChatError(f"message {number} must be an object, not {type(message).__name__}")
     role, content, loss = message.get("role"), message.get("content"), message.get("loss")
     if not isinstance(role, str) or not isinstance(content, str):
         raise ChatError(f"message {number} needs the strings 'role' and 'content'")
-    if loss not in (None, True, False):
+    if loss is not None and not isinstance(loss, bool):
         raise ChatError(f"the loss of message {number} must be true or false, not {loss!r}")
     try:
         content.encode()
     except UnicodeEncodeError as error:
         raise ChatError(f"message {number} holds a lone surrogate, which is not a character") from error
-    return role, content, loss is not False
+    return role, content, loss
 
 
 def _without_labels(prompt: str) -> str:

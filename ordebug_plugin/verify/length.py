@@ -9,7 +9,7 @@ from typing import Any
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import system_for
-from ordebug_plugin.verify.demonstration import Demonstration
+from ordebug_plugin.verify.demonstration import Demonstration, Turn
 
 # As in recipes/sft.yaml.
 DEFAULT_CUTOFF = 4096
@@ -62,6 +62,8 @@ class Ruler:
     def measure(self, row: Demonstration) -> int:
         """Tokens of a whole training example, as the chat template makes it, without the lines that leak the label.
 
+        The reasoning of earlier turns counts: the recipes train with it, though templates drop it.
+
         Raises:
             InputError: The template refuses the conversation.
         """
@@ -69,14 +71,25 @@ class Ruler:
 
         system = row.system or (system_for(self._system, extended=row.extended) if row.alpaca else None)
         messages = [] if system is None else [{"role": "system", "content": system}]
+        *earlier, last = row.turns
         for turn in row.turns:
             messages.append({"role": "user", "content": turn.unlabelled})
-            messages.append({"role": "assistant", "content": turn.output})
+            messages.append({"role": "assistant", "content": turn.output if turn is last else _stand_in(turn)})
         try:
             text = self._tokenizer.apply_chat_template(messages, tokenize=False)
         except TemplateError as error:
             raise InputError(f"row {row.number}: the chat template of {self._folder} refuses it: {error}") from error
+        for turn in earlier:
+            text = text.replace(_stand_in(turn), turn.output, 1)
         return len(self._tokenizer(text, add_special_tokens=False)["input_ids"])
+
+
+def _stand_in(turn: Turn) -> str:
+    """What stands for an earlier answer in a template, which would cut the reasoning out of the answer itself.
+
+    The marks are characters for private use, so that no prompt holds it.
+    """
+    return f"\ue000{turn.number}\ue001"
 
 
 def summarize(tokenizer: str, cutoff: int, lengths: Iterable[int]) -> Lengths:

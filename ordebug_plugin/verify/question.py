@@ -68,9 +68,9 @@ QUESTIONS: tuple[Question, ...] = (
     Question(
         "arrives",
         CORRECTNESS,
-        "recovered, or for a row of one answer, a useful step",
+        "recovered, or for a row of one answer to learn, a useful step",
         False,
-        "the model is not repaired",
+        "neither a repair nor a useful step",
     ),
     Question("advances", CORRECTNESS, "recovered, or less infeasible than before"),
     Question(
@@ -89,7 +89,7 @@ QUESTIONS: tuple[Question, ...] = (
         False,
         "repaired, but with another objective",
     ),
-    Question("proven", CORRECTNESS, "proven: well-formed and recovered"),
+    Question("proven", CORRECTNESS, "proven: well-formed, and recovered or a useful step"),
     Question("thinks", COHERENCE, "there is reasoning", False, "no reasoning", answers=True),
     Question(
         "coherent",

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import parse_answer
+from ordebug_plugin.data.marks import MarkError, learned_turns
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import join_instruction, strip_labels
 from ordebug_plugin.shown import read_state
@@ -139,20 +140,10 @@ def _message(message: object, place: int, speaker: str, text: str) -> tuple[str,
 
 def _learned(numbers: object, exchanges: Sequence[_Exchange]) -> list[bool] | None:
     """Whether each answer is learned; None where the row does not say."""
-    marks = [exchange.learned for exchange in exchanges]
-    by_mark = None if all(mark is None for mark in marks) else [mark is not False for mark in marks]
-    if numbers is None:
-        chosen = by_mark
-    else:
-        places = range(1, len(exchanges) + 1)
-        if not isinstance(numbers, list) or not all(type(number) is int and number in places for number in numbers):
-            raise UnreadableRowError(f"metadata.learn must list turns from 1 to {len(exchanges)}, not {numbers!r}")
-        chosen = [place in numbers for place in places]
-        if by_mark is not None and by_mark != chosen:
-            raise UnreadableRowError("metadata.learn and the 'loss' of its messages contradict each other")
-    if chosen is not None and not any(chosen):
-        raise UnreadableRowError("not one of its answers is to be learned")
-    return chosen
+    try:
+        return learned_turns(numbers, [exchange.learned for exchange in exchanges])
+    except MarkError as error:
+        raise UnreadableRowError(str(error)) from error
 
 
 def _text(about: Mapping[str, object], name: str) -> str | None:

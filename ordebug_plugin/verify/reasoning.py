@@ -9,6 +9,7 @@ import ast
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence
+from itertools import combinations
 
 from ordebug_plugin.actions import SIGNATURES, Action, ActionKind
 
@@ -26,10 +27,22 @@ _LIST = re.compile(r"^[^\n:]+: (\[.*\])$", re.MULTILINE)
 _ENUMERATION = re.compile(r"^\s*(?:step\s+\d+|\d+[.)](?!\d))|\bstep\s+\d+", re.IGNORECASE | re.MULTILINE)
 # The result of a calculation that is written out: the number after ``3 * 4 + 2 =``.
 _RESULT = re.compile(r"\d\s*[-+*/×·−]\s*[^=\n]*?=\s*-?(\d+\.?\d*(?:[eE][+-]?\d+)?)", re.ASCII)
+# How far two numbers of the same sentence are apart, or what they come to.
+_APART = re.compile(
+    r"(?<![\w.])(\d+(?:\.\d+)?)\s+(?:apart|in all|altogether|together|too (?:much|many|little|few))\b", re.ASCII
+)
 # Where a sentence ends; the point of a number ends none.
 _SENTENCE_END = re.compile(r"[.!?;](?=\s|$)|\n")
-_DROPS = re.compile(r"\b(?:drop|remov|delet|eliminat)\w*", re.IGNORECASE)
+_DROPS = re.compile(r"\b(?:drop|remov|delet|eliminat)\w*|\bgoes\s*$", re.IGNORECASE)
 _RELAXES = re.compile(r"\b(?:relax|loosen)\w*", re.IGNORECASE)
+# Sets a side or bounds, or writes a row anew; "becomes" and the like say so only of a number.
+_SETS = re.compile(
+    r"\b(?:I|I['’]ll|I will|let me)\s+(?:(?:now|then|therefore|only|just)\s+)?"
+    r"(?:set|give|put|write|rewrite|change|correct|restore|move|update)\b"
+    r"|\b(?:becomes?|gets|(?:is|goes|go) (?:set |put |moved )?(?:back )?to)\s+(?:-?\d|-?∞|no\b)"
+    r"|\b(?:is|has to be|must be) (?:rewritten|written)\b",
+    re.IGNORECASE,
+)
 # A sentence that weighs or recalls an action does not announce one.
 _WEIGHS = re.compile(
     r"\b(?:not|no|never|instead|rather|without|than|would|could|might|may|if|whether|or|but|before|after|was|were|too)\b"
@@ -81,8 +94,9 @@ def unknown_names(think: str, prompt: str) -> tuple[str, ...] | None:
 def unsourced_numbers(think: str, prompt: str, names: Sequence[str], action: Action | None) -> tuple[str, ...] | None:
     """The numbers in reasoning that come from nowhere; None where it has none.
 
-    A number may stand in the prompt or in the action, count what the prompt lists, or be the result of a calculation
-    that the reasoning writes out. The numbering of its own steps does not count.
+    A number may stand in the prompt or in the action, count what the prompt lists, be the result of a calculation that
+    the reasoning writes out, or say how far two others of its sentence are apart, or what they come to. The numbering
+    of its own steps does not count.
     """
     rest = _ENUMERATION.sub(" ", _without(think, names))
     said = [match[0] for match in _NUMBER.finditer(rest)]
@@ -90,6 +104,7 @@ def unsourced_numbers(think: str, prompt: str, names: Sequence[str], action: Act
         return None
     sources = {abs(float(match[0])) for match in _NUMBER.finditer(prompt)}
     sources |= {float(match[1]) for match in _RESULT.finditer(rest)}
+    sources |= {number for sentence in _SENTENCE_END.split(rest) for number in _apart(sentence)}
     sources |= {abs(float(match[0])) for match in _NUMBER.finditer(str(action))} if action is not None else set()
     counts = [prompt.count(",", *match.span(1)) + 1 for match in _LIST.finditer(prompt)]
     sources |= {0.0, 1.0, float(sum(counts[:2])), *map(float, counts)}
@@ -100,19 +115,20 @@ def agrees(think: str, names: Sequence[str], action: Action) -> bool | None:
     """Whether the action is the one that the reasoning announces; None where it announces none.
 
     The last sentence that announces a repair decides: it must not drop where the action relaxes or moves a side, nor
-    relax where the action drops, nor name other rows and variables alone.
+    relax or set where the action drops, nor name other rows and variables alone.
     """
     if not action.is_repair:
         return None
     for sentence in reversed(_SENTENCE_END.split(think)):
         drops, relaxes = _DROPS.search(sentence) is not None, _RELAXES.search(sentence) is not None
-        if not drops and not relaxes:
+        weighs = _WEIGHS.search(_INFINITE.sub(" ", sentence)) is not None  # "no upper bound" weighs nothing
+        if not drops and not relaxes and (weighs or _SETS.search(sentence) is None):
             continue
-        if _WEIGHS.search(sentence):
+        if weighs:
             return None
         if drops and not relaxes and action.kind in (ActionKind.RELAX_CONSTRAINT, ActionKind.UPDATE_RHS):
             return False
-        if relaxes and not drops and action.kind is ActionKind.DROP_CONSTRAINT:
+        if not drops and action.kind is ActionKind.DROP_CONSTRAINT:
             return False
         named = [name for name in names if _names(sentence, name)]
         return not named or action.target in named
@@ -123,6 +139,20 @@ def masked(think: str, names: Iterable[str]) -> str:
     """Reasoning without its names and numbers, so that what differs in these alone is the same."""
     text = _NUMBER.sub("#", _NAME.sub("·", _without(think, names, "·")))
     return _LISTED_TWICE.sub("·…", text)
+
+
+def _apart(sentence: str) -> Iterable[float]:
+    """The numbers that a sentence calls the difference or the sum of two others in it; of signs words may tell."""
+    for match in _APART.finditer(sentence):
+        rest = sentence[: match.start()] + sentence[match.end() :]
+        others = [float(found[0]) for found in _NUMBER.finditer(rest)]
+        number = float(match[1])
+        if any(
+            math.isclose(number, total, rel_tol=1e-6)
+            for one, other in combinations(others, 2)
+            for total in (abs(one - other), one + other)
+        ):
+            yield number
 
 
 def _candidates(think: str) -> Iterable[str]:

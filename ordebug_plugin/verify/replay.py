@@ -27,7 +27,7 @@ class Replayed:
         answers: One per turn.
         recovered: Whether the model is repaired at its end.
         hit: Whether its first repair touches the culprit (`scoring.Scores`), of the answers that are learned and do
-            more than take back what was done; None where that is not known.
+            more than take back what was done; None where none of these is a repair, or the culprit is not known.
         op: Optimality preservation (likewise); None where it is undefined.
         iis_size: Rows and bounds in the IIS of the model as loaded; None where none was found.
         n_rows: Rows of the model.
@@ -93,7 +93,8 @@ def replay(judge: Judge, problem: Problem, turns: Sequence[Turn]) -> Replayed | 
     answers = tuple(played(course, place) for place in range(len(turns)))
     pairs = zip(own.turns, turns, answers, strict=True)
     meant = tuple(turn for turn, shown, answer in pairs if shown.learned and not answer.takes_back)
-    hit = score(replace(own, turns=meant)).hit if meant else math.nan
+    repairs = any(turn.step.action is not None and turn.step.action.is_repair for turn in meant)
+    hit = score(replace(own, turns=meant)).hit if repairs else math.nan
     return Replayed(
         answers=answers,
         recovered=scores.recovered,

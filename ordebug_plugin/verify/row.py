@@ -157,8 +157,13 @@ class Row:
 
     @property
     def arrives(self) -> bool | None:
-        """Whether it recovers, or is one step of an episode that is not all here, and a useful one."""
-        return self.recovered if self.recovered or len(self.answers) > 1 else self.useful
+        """Whether it recovers, or is one step of an episode that is not all here, and a useful one.
+
+        One step is a row that ends with the only answer that it has to learn: an Alpaca row, or a conversation that
+        was cut after each answer to learn (`ordebug data convert --to sharegpt`).
+        """
+        step = len(self.learned) == 1 and self.learned[0] is self.answers[-1]
+        return self.useful if step and not self.recovered else self.recovered
 
     @property
     def advances(self) -> bool | None:
@@ -172,7 +177,7 @@ class Row:
 
     @property
     def hit(self) -> bool | None:
-        """Whether the first repair touches the culprit, where that is known."""
+        """Whether the first repair touches the culprit, where there is one and that is known."""
         return None if self.replayed is None else self.replayed.hit
 
     @property
@@ -187,14 +192,14 @@ class Row:
 
     @property
     def proven(self) -> bool:
-        """Whether the row is well-formed and recovers.
+        """Whether the row is well-formed and arrives: it recovers, or is one useful step towards that.
 
         Of a conversation also whether its later prompts are what its answers led to, and where it says which answers
         are learned, whether each of these is useful.
         """
         marked = self.demonstration is not None and self.demonstration.marked
         wasted = marked and self.useful is False
-        return bool(self.well_formed and self.recovered and self.follows is not False and not wasted)
+        return bool(self.well_formed and self.arrives and self.follows is not False and not wasted)
 
     @property
     def kept(self) -> bool:
