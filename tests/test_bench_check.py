@@ -146,7 +146,7 @@ class TestOwnBenchmarks:
         def fail(*arguments: object) -> None:
             raise SolverError("out of memory")
 
-        monkeypatch.setattr(Judge, "restored", fail)
+        monkeypatch.setattr(Judge, "can_hold", fail)
         assert main(["bench", "check", str(made), "--limit", "2", "--workers", "0"]) == 1
         captured = capsys.readouterr()
         assert "of 2 problems: 0 proven, 0 wrong, 2 unchecked" in captured.out

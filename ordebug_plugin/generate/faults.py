@@ -107,7 +107,7 @@ def _down_the_column(rng: random.Random, model: LinearModel) -> LinearModel | No
         if turn and row.sense is not Sense.EQUAL:
             sense = Sense.AT_LEAST if row.sense is Sense.AT_MOST else Sense.AT_MOST
             broken = broken.with_row(replace(row, sense=sense))
-        else:
+        elif row.rhs:
             broken = broken.with_row(replace(row, rhs=slips.like(row.rhs, row.rhs * factor)))
     return broken
 

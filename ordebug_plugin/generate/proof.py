@@ -141,7 +141,7 @@ def _undoes(judge: Judge, problem: Problem, instance: Instance, objective: float
 
 
 def _holds(judge: Judge, problem: Problem, iis: IIS) -> bool:
-    return check_iis(judge, problem, judge.shape(problem), iis.rows, iis.bounds).ruling is Ruling.PROVEN
+    return iis.minimal and check_iis(judge, problem, judge.shape(problem), iis.rows, iis.bounds).ruling is Ruling.PROVEN
 
 
 def _is_long(iis: IIS, instance: Instance) -> bool:

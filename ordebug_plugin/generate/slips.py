@@ -64,7 +64,8 @@ def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | 
     name, value = row.terms[place]
     if rng.random() < 0.25:
         return model.with_row(replace(row, terms=row.terms[:place] + row.terms[place + 1 :]))
-    changed = rng.choice((value * 10, like(value, value / 10), -value, _turned(value), value * rng.randint(2, 5)))
+    factor = rng.choice((10.0, 0.1, float(rng.randint(2, 5))))
+    changed = rng.choice((like(value, value * factor), -value, _turned(value)))
     return model.with_row(_with_term(row, place, name, changed))
 
 

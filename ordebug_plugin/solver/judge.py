@@ -39,6 +39,8 @@ DEFAULT_WORK_LIMIT = 60.0
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
 _ANSWERS_KEPT = 4096  # per model
+# Work units for making an IIS irreducible: on some small MIPs a unit is half a minute, and the rest of the limit an hour.
+_IIS_WORK = 0.3
 _FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
 T = TypeVar("T")
@@ -273,6 +275,9 @@ def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
     model = loaded.model
     _compute_iis(model)
     if not _is_minimal(model) and loaded.search.plain:
+        with loaded.search.unbridled(_IIS_WORK):
+            _compute_iis(model)
+    if _is_minimal(model) is None and loaded.search.plain:
         with loaded.search.unbridled():
             _compute_iis(model)
     if _is_minimal(model) is None:

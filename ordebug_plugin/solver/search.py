@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -107,12 +108,12 @@ class Search:
         return found if all(abs(value - round(value)) < _WHOLE for value in whole) else None
 
     @contextmanager
-    def unbridled(self) -> Iterator[None]:
-        """For a while, the parameters as Gurobi has them, and the whole WorkLimit."""
+    def unbridled(self, work_limit: float = math.inf) -> Iterator[None]:
+        """For a while, the parameters as Gurobi has them, and the whole WorkLimit, or as much of it as is said."""
         if not self.plain:
             yield
             return
-        self._set(_USUAL, self.work_limit)
+        self._set(_USUAL, min(work_limit, self.work_limit))
         try:
             yield
         finally:
