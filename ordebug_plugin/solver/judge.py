@@ -39,7 +39,7 @@ DEFAULT_WORK_LIMIT = 60.0
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
 _ANSWERS_KEPT = 4096  # per model
-# Work units for making an IIS irreducible: on some small MIPs a unit is half a minute, and the rest of the limit an hour.
+# Work units for making an IIS irreducible: on some small MIPs a unit takes half a minute, and the whole limit hours.
 _IIS_WORK = 0.3
 _FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
