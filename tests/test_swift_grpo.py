@@ -227,7 +227,7 @@ class TestGym:
         info = results[-1]["rollout_infos"]
         assert info["answers"] == answers
         (value,) = REWARDS["ordebug_preservation"](["only the last turn"], task=[row["task"]], rollout_infos=[info])
-        assert value == 1.0
+        assert value == pytest.approx(1.0)
         (value,) = REWARDS["ordebug_efficiency"](["only the last turn"], task=[row["task"]], rollout_infos=[info])
         assert value < 1.0
 
@@ -245,7 +245,7 @@ class TestGym:
             {"answers": [answer(str(a)) for a in load_task(row["task"]).problem.truth.fix]},
         ]
         values = REWARDS["ordebug_repair"](["", ""], task=[row["task"]] * 2, prompt_id=["p", "p"], rollout_infos=infos)
-        assert values == [1.0, 1.0]
+        assert values == pytest.approx([1.0, 1.0])
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
 
