@@ -41,6 +41,16 @@ def check_writable(path: Path) -> None:
         raise InputError(f"{path}: cannot be written: its folder is read-only")
 
 
+def check_new_folder(path: Path) -> None:
+    """Finds out whether nothing is in the way of a folder that is to be written.
+
+    Raises:
+        InputError: There is a file of this name, or a folder that holds something.
+    """
+    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+        raise InputError(f"{path} is not empty: name a new folder, or delete it first")
+
+
 def make_folder(path: Path) -> None:
     """Makes a folder where there is none.
 

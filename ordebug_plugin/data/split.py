@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
 from ordebug_plugin.errors import InputError, ProblemError
-from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.kinship import Identity, identify, kin
 from ordebug_plugin.problem import INDEX_NAME, Problem, load_benchmark, load_records
 
@@ -94,8 +94,7 @@ def split_benchmark(
             part would be empty.
         ProblemError: The benchmark cannot be loaded, names a file outside its folder, or changed while it was copied.
     """
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty: name a new folder, or delete it first")
+    check_new_folder(out)
     if plan.test + plan.val >= 1:
         raise InputError(
             f"--test {plan.test:g} and --val {plan.val:g} leave nothing to train on: their sum must be below 1"

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
-from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.drawing import Made, Wanted, draw_proven
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.problem import INDEX_NAME
@@ -77,8 +77,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     """
     if n < 1:
         raise InputError(f"the number of problems must be at least 1, not {n}")
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty: name a new folder, or delete it first")
+    check_new_folder(out)
     make_folder(out / "models")
     make_folder(out / "specs")
     Judge().close()  # a licence that does not work is found out here, once

@@ -16,7 +16,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 
 from ordebug_plugin.errors import InputError, ProblemError
-from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.difficulty import difficulty
 from ordebug_plugin.generate.faults import FAULTS
 from ordebug_plugin.generate.foreign import read_linear_model
@@ -91,8 +91,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
         SolverError: Gurobi failed.
     """
     paths = model_files(sources)
-    if out.exists() and (not out.is_dir() or any(out.iterdir())):
-        raise InputError(f"{out} is not empty: name a new folder, or delete it first")
+    check_new_folder(out)
     make_folder(out / "models")
     records: list[dict[str, object]] = []
     refused: list[Refused] = []

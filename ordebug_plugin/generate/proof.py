@@ -18,17 +18,17 @@ from ordebug_plugin.generate.faults import Evidence
 from ordebug_plugin.generate.instance import Instance
 from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.problem import Problem, load_problem
+from ordebug_plugin.scoring import optimality_preservation
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import IIS, Status
 from ordebug_plugin.verify.description import check_iis
 from ordebug_plugin.verify.facts import Facts, dropped, find_facts
 from ordebug_plugin.verify.fault import restores
 from ordebug_plugin.verify.finding import Ruling
+from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 
 # Fewer rows and bounds in conflict, and a guess is right too often.
 SHORTEST_CONFLICT = 3
-# OP at which the optimum counts as kept (DESIGN: OP > .999).
-KEPT = 1e-3
 
 
 @dataclass(frozen=True)
@@ -151,4 +151,4 @@ def _is_long(iis: IIS, instance: Instance) -> bool:
 
 
 def _keeps(found: float | None, objective: float) -> bool:
-    return found is not None and abs(found - objective) <= KEPT * max(1e-9, abs(objective))
+    return found is not None and optimality_preservation(found, objective) >= OBJECTIVE_KEPT

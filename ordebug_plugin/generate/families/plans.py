@@ -14,6 +14,7 @@ from dataclasses import replace
 from ordebug_plugin.generate.family import Draft, Family, Size, number
 from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
+from ordebug_plugin.generate.sheet import capital
 from ordebug_plugin.generate.slips import Slip
 from ordebug_plugin.generate.themes import Theme
 
@@ -53,7 +54,7 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:  # there is one
     rows.append(Row("total_0", Sense.AT_LEAST, tuple((name, 1.0) for name in products), total, "total"))
     statements = {row.name: _row_statement(row) for row in rows}
     statements |= {column.name: _column_statement(column) for column in columns}
-    overview = f"{theme.firm[0].upper()}{theme.firm[1:]} plans its production at the least cost."
+    overview = f"{capital(theme.firm)} plans its production at the least cost."
     return Draft(LinearModel(tuple(rows), tuple(columns)), overview, statements)
 
 

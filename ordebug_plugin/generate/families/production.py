@@ -6,6 +6,7 @@ import random
 
 from ordebug_plugin.generate.family import Draft, Family, Size, number
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
+from ordebug_plugin.generate.sheet import capital
 from ordebug_plugin.generate.themes import Theme
 
 # Products, machines, materials and warehouses, from and to. No theme has more than 12 goods, products and materials.
@@ -80,7 +81,7 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
         rows.append(Row(row, Sense.AT_LEAST, ((f"make_{product}", 1.0),), float(asked), "demand"))
         statements[row] = f"At least {number(asked)} units of {product} ({{make_{product}}}) are sold."
     overview = (
-        f"{theme.firm[0].upper()}{theme.firm[1:]} plans one week of production. Making, overtime and materials cost "
+        f"{capital(theme.firm)} plans one week of production. Making, overtime and materials cost "
         "money; the cost is to be as low as possible."
     )
     return Draft(LinearModel(tuple(rows), tuple(columns)), overview, statements)

@@ -1,4 +1,4 @@
-"""Families of models: transport, blending, inventory, networks, workforce."""
+"""Families of models: what each promises, whatever it draws."""
 
 from __future__ import annotations
 
@@ -11,7 +11,10 @@ from ordebug_plugin.generate.family import Size
 from ordebug_plugin.solver import Judge
 from tests.families import assert_has_an_optimum, assert_sound, draw
 
-NAMES = ("transportation", "blending", "inventory", "network", "workforce")
+NAMES = (
+    *("transportation", "blending", "inventory", "network", "workforce"),
+    *("facility", "assignment", "scheduling", "projects", "commitment", "cashflow"),
+)
 CASES = [(name, size, seed) for name in NAMES for size in FAMILIES[name].sizes for seed in range(6)]
 
 
