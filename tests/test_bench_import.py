@@ -6,6 +6,7 @@ import json
 import math
 import os
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -16,11 +17,12 @@ from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.generate.families import FAMILIES
 from ordebug_plugin.generate.family import Size
-from ordebug_plugin.generate.foreign import read_linear_model
+from ordebug_plugin.generate.foreign import place_added, read_linear_model
 from ordebug_plugin.generate.importing import import_models
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
 from ordebug_plugin.generate.themes import THEMES
-from ordebug_plugin.problem import load_benchmark, load_problem
+from ordebug_plugin.generate.undo import undo
+from ordebug_plugin.problem import load_benchmark, load_problem, load_records
 from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.benchmark import check_benchmark
@@ -153,3 +155,58 @@ def test_the_infeasible_classics_are_imported_and_repaired(tmp_path: Path) -> No
     with Judge() as judge:
         for problem in load_benchmark(tmp_path / "bench").problems:
             assert play(RepairEnv(judge, problem), RelaxMinimal()).outcome is Outcome.RECOVERED
+
+
+def numbered(*names: str) -> LinearModel:
+    rows = tuple(Row(name, Sense.AT_LEAST, (("x", 1.0), ("y", 1.0)), 3.0, "c/n") for name in names)
+    return LinearModel(rows, (Column("x", 1.0), Column("y", 1.0)))
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_row_that_was_added_stands_in_the_run_of_its_siblings(seed: int) -> None:
+    model = numbered("c[1]", "c[2]", "c[3]", "c[7]")
+    extra = Row("c/n1", Sense.AT_MOST, (("x", 1.0),), 2.0, "c/n")
+    placed = place_added(random.Random(seed), model, replace(model, rows=(*model.rows, extra)))
+    assert placed is not None
+    original, broken = placed
+    names = [row.name for row in broken.rows]
+    assert names in (["c[1]", "c[2]", "c[3]", "c[4]", "c[7]"], ["c[1]", "c[2]", "c[3]", "c[7]", "c[8]"])
+    (added,) = undo(original, broken).added_rows
+    assert next(row for row in broken.rows if row.name == added).terms == extra.terms
+    assert [row for row in broken.rows if row.name != added] == list(original.rows)
+    assert [replace(row, name="") for row in original.rows] == [replace(row, name="") for row in model.rows]
+
+
+def test_no_row_is_added_where_its_name_would_tell() -> None:
+    model = numbered("supply_Lyon", "supply_Pau")
+    extra = Row("supply/w1", Sense.AT_MOST, (("x", 1.0),), 2.0, "c/n")
+    assert place_added(random.Random(0), model, replace(model, rows=(*model.rows, extra))) is None
+
+
+def test_rows_that_faults_added_look_like_their_siblings(tmp_path: Path) -> None:
+    terms = "\n".join(f" c{number}: x{number} + x{number + 1} >= {3 + number}" for number in range(1, 8))
+    bounds = "\n".join(f" x{number} <= {5 + number}" for number in range(1, 9))
+    (tmp_path / "m.lp").write_text(
+        f"Minimize\n obj: {' + '.join(f'{n} x{n}' for n in range(1, 9))}\nSubject To\n{terms}\nBounds\n{bounds}\nEnd\n"
+    )
+    import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["D"], per_model=6)
+    problems = load_benchmark(tmp_path / "bench").problems
+    hashes = [record["structure_hash"] for record in load_records(tmp_path / "bench")]
+    assert len(set(hashes)) == len(problems) > 3
+    places = set()
+    with Judge() as judge:
+        for problem in problems:
+            assert list(judge.shape(problem).rows) == [f"c{number}" for number in range(1, 9)]
+            places.add(problem.truth.rows)
+    assert len(places) > 1
+    assert not check_benchmark(tmp_path / "bench").wrong
+
+
+def test_a_big_m_is_found_and_shrunk(tmp_path: Path) -> None:
+    (tmp_path / "m.lp").write_text(
+        "Minimize\n obj: x + 2 y + 30 u + 20 v\nSubject To\n need: x + y >= 40\n only_x: x - 60 u <= 0\n"
+        " only_y: y - 30 v <= 0\n one: u + v <= 1\n mix: 2 x + 3 y <= 150\nBinaries\n u v\nEnd\n"
+    )
+    import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["bigm", "A"], per_model=4)
+    assert "bigm" in {record["error_type"] for record in load_records(tmp_path / "bench")}
+    assert all(record["strict"] in (True, False) for record in load_records(tmp_path / "bench"))

@@ -22,7 +22,7 @@ from ordebug_plugin.files import check_writable, write_text
 from ordebug_plugin.problem import load_records
 from ordebug_plugin.statistics import null_for_nan
 from ordebug_plugin.verify.saturation import Played, measure_saturation
-from ordebug_plugin.verify.saturation_report import names_table, policy_table, saturation_record, verdict
+from ordebug_plugin.verify.saturation_report import guess_table, policy_table, saturation_record, verdict
 
 _SHOWN = 5  # problems named that were not judged; the JSON has all
 
@@ -74,7 +74,7 @@ def run_saturation(options: argparse.Namespace) -> int:
             )
             found.append(one)
     RESULTS.print(policy_table(found))
-    names = names_table(found)
+    names = guess_table(found)
     if names is not None:
         RESULTS.print(names)
     for one in found:

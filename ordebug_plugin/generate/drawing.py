@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.difficulty import Difficulty, difficulty
 from ordebug_plugin.generate.families import DEFAULT_FAMILIES, FAMILIES
 from ordebug_plugin.generate.family import Family, Size
@@ -26,6 +26,9 @@ _WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.39, Size.LARG
 # Faults tried on one feasible model, and models tried for one kind of fault, before another is drawn.
 _FAULTS_TRIED = 6
 _MODELS_TRIED = 12
+# Kinds of problems tried for one problem, before what is asked for counts as not to be had. The rarest kind of a family
+# (`Family.faults`) is met in one of three.
+_PLANS_TRIED = 40
 
 
 @dataclass(frozen=True)
@@ -97,11 +100,12 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
         first: Plans to pass over, each of which gives another problem.
 
     Raises:
+        InputError: No model was found with what is asked for.
         SolverError: Gurobi failed.
     """
     bench = Bench(judge_of(WORK_LIMIT), Path(_scratch().name))
     draws = 0
-    for attempt in itertools.count(first):
+    for attempt in range(first, first + _PLANS_TRIED):
         rng = random.Random(f"{seed}/{attempt}")
         plan = _plan(rng, wanted)
         for _ in range(_MODELS_TRIED):
@@ -109,7 +113,15 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
             draws += tried
             if made is not None:
                 return made
-    raise AssertionError("unreachable: count() does not end")
+    raise InputError(
+        f"no problem found among {_PLANS_TRIED * _MODELS_TRIED} models of {_listed(wanted.families)}, sizes "
+        f"{_listed(wanted.sizes)}, with faults {_listed(wanted.faults or ('all',))} and difficulty "
+        f"{_listed(wanted.difficulties)}: ask for more of one of them"
+    )
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ",".join(map(str, names))
 
 
 def _plan(rng: random.Random, wanted: Wanted) -> _Plan:

@@ -42,12 +42,14 @@ class Fault:
         summary: One line for ``--help`` and the documentation.
         break_: Makes another model of a feasible one; None where it cannot.
         holds: Whether the broken model is of this kind, given that it is infeasible.
+        strict: Whether being of this kind says that no other repair keeps the optimum (`proof`).
     """
 
     name: str
     summary: str
     break_: Slip
     holds: Callable[[Evidence], bool] = lambda _: True
+    strict: bool = False
 
 
 SINGLE: Mapping[str, Slip] = {
@@ -123,6 +125,7 @@ _KINDS = (
         "a root cause hidden in a long conflict, where the cheapest repair is elsewhere",
         _any_slip,
         lambda evidence: evidence.elements >= LONG_CONFLICT and not evidence.cheapest_hits,
+        strict=True,
     ),
     Fault(
         "G",
@@ -136,6 +139,7 @@ _KINDS = (
         "several rows are each enough to drop, and only the true repair keeps the optimum",
         _wrong_side,
         lambda evidence: evidence.repairs >= 3,
+        strict=True,
     ),
     Fault("unit", "a side in the wrong unit (×10, ×100, ×1000, or divided)", SINGLE["unit"]),
     Fault("swap", "two indices swapped", SINGLE["swap"]),
@@ -144,3 +148,8 @@ _KINDS = (
     Fault("period", "a variable of the wrong period", SINGLE["period"]),
 )
 FAULTS: Mapping[str, Fault] = {fault.name: fault for fault in _KINDS}
+
+
+def all_but(*names: str) -> tuple[Fault, ...]:
+    """The kinds that a family has: without those that its models leave no room for, or not in hundreds of draws."""
+    return tuple(fault for fault in FAULTS.values() if fault.name not in names)

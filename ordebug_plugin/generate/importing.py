@@ -19,7 +19,7 @@ from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.difficulty import difficulty
 from ordebug_plugin.generate.faults import FAULTS
-from ordebug_plugin.generate.foreign import read_linear_model
+from ordebug_plugin.generate.foreign import place_added, read_linear_model
 from ordebug_plugin.generate.instance import Instance, structure_hash
 from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.proof import Bench, Proof, prove
@@ -31,7 +31,8 @@ from ordebug_plugin.specification import Specification
 from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.facts import find_facts
 
-# Faults drawn for each that is wanted: the first half must be as hard to guess as ours, the rest need only be true.
+# Faults drawn for each that is wanted: the first half must be as hard to guess as ours, the rest need only be true,
+# unless their kind says more (`Fault.strict`).
 _TRIES = 60
 
 
@@ -148,6 +149,8 @@ class _Broken:
     instance: Instance
     proof: Proof
     original: LinearModel
+    structure_hash: str
+    strict: bool
 
 
 def _infeasible_record(judge: Judge, problem: Problem, name: str, out: Path) -> dict[str, object]:
@@ -192,24 +195,18 @@ def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int
         broken = fault.break_(rng, model)
         if broken is None or broken == model or structure_hash(broken) in taken:
             continue
-        broken = _mixed_in(rng, model, broken)
-        instance = Instance(model, broken, undo(model, broken), Specification("", {}))
-        proof = prove(bench, instance, objective, plain=2 * attempt >= _TRIES * per_model)
+        placed = place_added(rng, model, broken)
+        if placed is None:
+            continue
+        instance = Instance(*placed, undo(*placed), Specification("", {}))
+        strict = fault.strict or 2 * attempt < _TRIES * per_model
+        proof = prove(bench, instance, objective, plain=not strict)
         if proof is not None and fault.holds(proof.evidence):
-            made.append(_Broken(fault.name, instance, proof, model))
+            made.append(_Broken(fault.name, instance, proof, model, structure_hash(broken), strict))
             taken.add(structure_hash(broken))
         if len(made) == per_model:
             break
     return made
-
-
-def _mixed_in(rng: random.Random, model: LinearModel, broken: LinearModel) -> LinearModel:
-    """Rows that a fault added stand at the end, which tells; they move somewhere among the others."""
-    rows = list(broken.rows)
-    for row in rows[len(model.rows) :]:
-        rows.remove(row)
-        rows.insert(rng.randint(0, len(rows)), row)
-    return LinearModel(tuple(rows), broken.columns, broken.constant)
 
 
 def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path) -> dict[str, object]:
@@ -222,7 +219,8 @@ def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path
         "source": source.name,
         "error_type": made.fault,
         "difficulty": str(difficulty(made.proof)),
+        "strict": made.strict,
         **labels(made.instance, made.proof),
-        "structure_hash": structure_hash(made.instance.broken),
+        "structure_hash": made.structure_hash,
         "original_hash": structure_hash(made.original),
     }

@@ -4,11 +4,17 @@ from __future__ import annotations
 
 import math
 import random
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
 from ordebug_plugin.generate.family import Draft, number
 from ordebug_plugin.generate.model import Column, LinearModel, Row
+
+# Share of the variables that have a rule of their own, and the smallest plan that leaves room for one.
+_RULED = 0.15
+_LEAST_RULED = 3
+# Share of the limits of three digits and more that are round.
+_ROUND = 0.3
 
 
 @dataclass
@@ -33,6 +39,40 @@ class Sheet:
             cost, lower, upper = float(element.cost), float(element.lower), float(element.upper)
             self._columns.append(replace(element, cost=cost, lower=lower, upper=upper))
         self._statements[element.name] = self.rng.choice(phrasings)
+
+    def add_planned(self, column: Column, planned: float, *phrasings: str) -> None:
+        """Takes a variable; some have a rule of their own, which the plan keeps.
+
+        A minimum, a maximum or a settled value is thus no sign of a fault.
+
+        Args:
+            column: The variable.
+            planned: Its value in the plan that the model is drawn around.
+            phrasings: Ways to say what holds without such a rule; one is taken, and the rule added.
+        """
+        column, rule = self._ruled(column, planned) if self.rng.random() < _RULED else (column, "")
+        self.add(column, *(f"{phrasing}{rule}" for phrasing in phrasings))
+
+    def _ruled(self, column: Column, planned: float) -> tuple[Column, str]:
+        rng = self.rng
+        if column.integer and column.upper <= 1:
+            settled = round(planned)
+            said = rng.choice(("This is settled: it is exactly", "It has been decided, and is exactly"))
+            return replace(column, lower=settled, upper=settled), f" {said} {settled}."
+        if planned < _LEAST_RULED:
+            return column, ""
+        if column.upper == math.inf and rng.random() < 0.5:
+            most = above(planned, rng, 1.0, 1.3)
+            said = rng.choice(("Here at most {} can be had.", "It is no more than {} here."))
+            return replace(column, upper=most), f" {said.format(most)}"
+        least = below(planned, rng, 0.3, 1.0)
+        if least <= column.lower:
+            return column, ""
+        if least == planned and rng.random() < 0.5 and planned <= column.upper:
+            said = rng.choice(("It is fixed beforehand: exactly {}.", "Orders are out already, for exactly {}."))
+            return replace(column, lower=least, upper=least), f" {said.format(least)}"
+        said = rng.choice(("At least {} is agreed beforehand.", "Here no less than {} is wanted."))
+        return replace(column, lower=least), f" {said.format(least)}"
 
     def draft(self, overview: str) -> Draft:
         """What was collected, in the order in which it came."""
@@ -71,10 +111,17 @@ def capital(text: str) -> str:
 
 
 def above(value: float, rng: random.Random, least: float, most: float) -> int:
-    """A whole number a little above a value, so that a plan that uses the value stays within it."""
-    return math.ceil(round(value * rng.uniform(least, most), 6))
+    """A whole number a little above a value, so that a plan that uses the value stays within it; some are round."""
+    return _round(math.ceil, round(value * rng.uniform(least, most), 6), rng)
 
 
 def below(value: float, rng: random.Random, least: float, most: float) -> int:
-    """A whole number a little below a value, so that a plan that reaches the value satisfies it."""
-    return math.floor(round(value * rng.uniform(least, most), 6))
+    """A whole number a little below a value, so that a plan that reaches the value satisfies it; some are round."""
+    return _round(math.floor, round(value * rng.uniform(least, most), 6), rng)
+
+
+def _round(whole: Callable[[float], int], value: float, rng: random.Random) -> int:
+    """Some limits are round numbers, to two digits, as people like them: so a round number is no sign of a fault."""
+    digits = len(str(math.floor(abs(value))))
+    step = 10 ** (digits - 2) if digits > 2 and rng.random() < _ROUND else 1  # two digits stay
+    return step * whole(value / step)

@@ -34,8 +34,10 @@ def lower_upper_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
     column = _pick(rng, [column for column in model.columns if column.upper > max(0.0, column.lower)])
     if column is None:
         return None
-    if column.integer:
-        upper = 1.0 if 1 < column.upper < math.inf else 0.0
+    if column.integer and column.upper <= 1:
+        upper = 0.0
+    elif column.integer and column.upper < math.inf and rng.random() < 0.5:
+        upper = 1.0
     else:
         most = min(column.upper, _reach(rng, model, column))
         upper = like(column.upper if column.upper < math.inf else 0.0, most * rng.choice((0.1, 0.2, 0.3, 0.5)))
@@ -49,10 +51,14 @@ def raise_lower_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
         return None
     if column.integer and column.upper <= 1:
         return model.with_column(replace(column, lower=1.0))
-    lower = like(column.upper if column.upper < math.inf else 0.0, _reach(rng, model, column) * rng.uniform(0.6, 1.6))
+    if column.upper == math.inf:
+        lower = like(0.0, _reach(rng, model, column) * rng.uniform(0.6, 1.6))
+    else:
+        lower = like(column.upper, column.upper * rng.uniform(0.3, 0.95))
     if column.integer:
         lower = float(math.ceil(lower))
-    return model.with_column(replace(column, lower=lower, upper=max(column.upper, lower)))
+    # At its upper bound it would be fixed, and above it in conflict with that alone.
+    return model.with_column(replace(column, lower=lower)) if column.lower < lower < column.upper else None
 
 
 def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | None:
@@ -70,21 +76,26 @@ def change_coefficient(rng: random.Random, model: LinearModel) -> LinearModel | 
 
 
 def contradict(rng: random.Random, model: LinearModel) -> LinearModel | None:
-    """A row too many: a rule over the sum of several rows of one kind, which they do not leave room for."""
+    """A row too many: a rule over the sum of several rows of one kind, or a stricter copy of one."""
     kinds: dict[tuple[str, Sense], list[Row]] = {}
     for row in model.plain_rows:
         if row.sense in _OPPOSITE and row.rhs > 0:
             kinds.setdefault((row.role, row.sense), []).append(row)
-    group = _pick(rng, [rows for rows in kinds.values() if len(rows) > 1])
+    group = _pick(rng, list(kinds.values()))
     if group is None:
         return None
+    asks = group[0].sense is Sense.AT_LEAST
+    if len(group) == 1 or rng.random() < 0.5:
+        one = rng.choice(group)
+        rhs = like(one.rhs, one.rhs * (rng.uniform(1.2, 2.5) if asks else rng.uniform(0.3, 0.85)))
+        extra = replace(one, name=_next_name(model, one.role), rhs=rhs, big_m=None)
+        return replace(model, rows=(*model.rows, extra))
     rows = rng.sample(group, min(len(group), rng.randint(2, 4)))
     total: dict[str, float] = {}
     for row in rows:
         for name, value in row.terms:
             total[name] = total.get(name, 0.0) + value
     side = sum(row.rhs for row in rows)
-    asks = rows[0].sense is Sense.AT_LEAST
     rhs = like(rows[0].rhs, side * (rng.uniform(0.3, 0.9) if asks else rng.uniform(1.1, 2.5)))
     terms = tuple((name, value) for name, value in ((name, round(value, 6)) for name, value in total.items()) if value)
     extra = Row(_next_name(model, rows[0].role), _OPPOSITE[rows[0].sense], terms, rhs, rows[0].role)

@@ -1,4 +1,4 @@
-"""How far a benchmark can be solved by policies that read neither algebra nor text, and by names alone.
+"""How far a benchmark can be solved by policies that read neither algebra nor text, by names, and by numbers alone.
 
 Where such a policy finds the culprit, or restores the objective, on most problems, a high score of a language model on
 that benchmark says nothing.
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.agents import make_agent
+from ordebug_plugin.edits import Shape
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import LicenseLimitError, ProblemError
 from ordebug_plugin.kinship import identify, kin
@@ -21,9 +22,13 @@ from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import Scores, score
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.statistics import Estimate, proportion
-from ordebug_plugin.verify.names import Choice, Leak, find_leak
+from ordebug_plugin.truth import Truth
+from ordebug_plugin.verdict import IIS
+from ordebug_plugin.verify.guessing import Choice, Leak, find_leak
+from ordebug_plugin.verify.names import name_features
 from ordebug_plugin.verify.parallel import call_each, judge_of
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
+from ordebug_plugin.verify.shapes import shape_features
 from ordebug_plugin.workers import Lost
 
 REFERENCE = "oracle"  # knows the answer: what can be had at all
@@ -68,6 +73,7 @@ class Saturation:
         policies: Policy to figures.
         rows: What the names of rows give away, where a row is at fault.
         variables: What those of variables give away, where the bounds of a variable are.
+        shapes: What rows and bounds give away by their own numbers, without what they should be.
         unjudged: (problem id, reason) of those that could not be judged by every policy.
     """
 
@@ -77,6 +83,7 @@ class Saturation:
     policies: Mapping[str, Figures]
     rows: Leak
     variables: Leak
+    shapes: Leak
     unjudged: tuple[tuple[str, str], ...]
 
     @property
@@ -94,12 +101,14 @@ class Played:
         scores: One per policy; empty where the problem cannot be used at all.
         rows: Its conflict as a choice among rows; None where it has no IIS.
         variables: Likewise among variables.
+        shapes: Likewise among both, by what they look like.
         failure: Why it could not be judged, or not by every policy.
     """
 
     scores: tuple[Scores, ...]
     rows: Choice | None = None
     variables: Choice | None = None
+    shapes: Choice | None = None
     failure: str | None = None
 
 
@@ -144,6 +153,7 @@ def measure_saturation(
         policies={name: _figures(problems, played, number) for number, name in enumerate(POLICIES)},
         rows=find_leak([one.rows for one in played if one.rows is not None]),
         variables=find_leak([one.variables for one in played if one.variables is not None]),
+        shapes=find_leak([one.shapes for one in played if one.shapes is not None]),
         unjudged=tuple(
             (problem.id, one.failure) for problem, one in zip(problems, played, strict=True) if one.failure is not None
         ),
@@ -163,13 +173,20 @@ def play_one(work_limit: float, problem: Problem, group: str) -> Played:
         scores=tuple(score(episode) for episode in episodes),
         rows=None if iis is None else _choice(group, iis.rows, tuple(shape.rows), truth.rows),
         variables=None if iis is None else _choice(group, iis.bounds, tuple(shape.variables), truth.variables),
+        shapes=None if iis is None else _shapes(group, shape, iis, problem.truth),
         failure=failure,
     )
 
 
 def _choice(group: str, names: tuple[str, ...], model: tuple[str, ...], culprits: tuple[str, ...]) -> Choice:
     places = {name: number / max(1, len(model) - 1) for number, name in enumerate(model)}
-    return Choice(group, names, tuple(places[name] for name in names), tuple(name in culprits for name in names))
+    seen = name_features(names, [places[name] for name in names])
+    return Choice(group, seen, tuple(name in culprits for name in names))
+
+
+def _shapes(group: str, shape: Shape, iis: IIS, truth: Truth) -> Choice:
+    culprits = (*(name in truth.rows for name in iis.rows), *(name in truth.variables for name in iis.bounds))
+    return Choice(group, shape_features(shape, iis.rows, iis.bounds), culprits)
 
 
 def _figures(problems: Sequence[Problem], played: Sequence[Played], number: int) -> Figures:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from rich.table import Table
 
 from ordebug_plugin.statistics import Estimate
-from ordebug_plugin.verify.names import Leak
+from ordebug_plugin.verify.guessing import Leak
 from ordebug_plugin.verify.saturation import POLICIES, SATURATED, TURNS, Figures, Saturation
 
 _MEASURES = {
@@ -36,15 +36,20 @@ def policy_table(found: Sequence[Saturation]) -> Table:
     return table
 
 
-def names_table(found: Sequence[Saturation]) -> Table | None:
-    """What names and places alone give away; None where no culprit is known."""
-    table = Table(title="the culprit, guessed from the names and places in the IIS alone", title_justify="left")
-    for heading in ("benchmark", "among"):
+def guess_table(found: Sequence[Saturation]) -> Table | None:
+    """What can be guessed of the culprit; None where none is known."""
+    table = Table(title="the culprit, guessed by a classifier that sees of the IIS alone", title_justify="left")
+    for heading in ("benchmark", "what"):
         table.add_column(heading, no_wrap=True)
     for heading in ("problems", "chance", "right", "difference", "verdict"):
         table.add_column(heading, justify="right")
     for one in found:
-        for noun, leak in (("rows", one.rows), ("variables", one.variables)):
+        seen = (
+            ("names and places of rows", one.rows),
+            ("names and places of variables", one.variables),
+            ("what rows and bounds look like", one.shapes),
+        )
+        for noun, leak in seen:
             if leak.n:
                 cells = (_cell(leak.chance, interval=False), _cell(leak.accuracy), _cell(leak.excess, signed=True))
                 table.add_row(one.name, noun, str(leak.n), *cells, _leak_verdict(leak))
@@ -76,6 +81,7 @@ def saturation_record(found: Sequence[Saturation]) -> dict[str, object]:
                     noun: {**asdict(leak), "above_chance": leak.above_chance}
                     for noun, leak in (("rows", one.rows), ("variables", one.variables))
                 },
+                "shapes": {**asdict(one.shapes), "above_chance": one.shapes.above_chance},
                 "unjudged": [{"problem_id": name, "reason": reason} for name, reason in one.unjudged],
             }
             for one in found

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, capital, each, listed, total
 from ordebug_plugin.generate.themes import Theme
@@ -75,16 +76,18 @@ def _draw_plan(rng: random.Random, size: Size, theme: Theme) -> _Plan:
 
 
 def _add_columns(rng: random.Random, sheet: Sheet, plan: _Plan, place: str) -> None:
-    sheet.add(
+    sheet.add_planned(
         Column(f"visit_{place}", rng.randint(5, 40), 0, 1, integer=True, role="visit", index=(place,)),
+        place in plan.who,
         f"Whether {place} is visited: 1 for yes, 0 for no.",
         f"Yes or no (1 or 0): somebody goes to {place}.",
     )
     for person in plan.skilled[place]:
-        sheet.add(
+        sheet.add_planned(
             Column(
                 f"send_{person}_{place}", rng.randint(20, 120), 0, 1, integer=True, role="send", index=(person, place)
             ),
+            plan.who.get(place) == person,
             f"1 if {person} is sent to {place}, 0 if not.",
             f"Whether {person} makes the visit to {place}; yes is 1 and no is 0.",
         )
@@ -143,4 +146,9 @@ def _add_knapsack(rng: random.Random, sheet: Sheet, plan: _Plan) -> None:
     )
 
 
-FAMILY = Family("assignment", "people to places within skills and hours, with a knapsack (MIP)", draw)
+FAMILY = Family(
+    "assignment",
+    "people to places within skills and hours, with a knapsack (MIP)",
+    draw,
+    faults=all_but("bigm", "period"),
+)

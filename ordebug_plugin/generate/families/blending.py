@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size, number
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, above, below, capital, total, weighed
 from ordebug_plugin.generate.themes import Theme
@@ -60,8 +61,9 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     prices = {ingredient: rng.uniform(5, 60) for ingredient in plan.ingredients}
     for (ingredient, product), tons in plan.tons.items():
         cost, most = round(prices[ingredient] + rng.uniform(0, 4), 1), above(tons, rng, 1.1, 1.8)
-        sheet.add(
+        sheet.add_planned(
             Column(_use(ingredient, product), cost, 0, most, role="use", index=(ingredient, product)),
+            tons,
             f"Tons of {ingredient} used for {product}; the feeder takes from 0 to {most}.",
             f"How much {ingredient} goes into {product}, in tons: not negative, and at most {most}.",
         )
@@ -103,8 +105,9 @@ def _draw_plan(rng: random.Random, size: Size, theme: Theme) -> _Plan:
 def _add_product(rng: random.Random, sheet: Sheet, plan: _Plan, product: str) -> None:
     recipe, amount, make = plan.recipe(product), plan.made(product), f"make_{product}"
     asked = below(amount, rng, 0.95, 1.0)
-    sheet.add(
+    sheet.add_planned(
         Column(make, round(rng.uniform(1, 9), 1), role="make", index=(product,)),
+        amount,
         f"Tons of {product} made; not negative.",
         f"How much {product} is made, in tons, none or more.",
     )
@@ -198,4 +201,6 @@ def _add_machine(rng: random.Random, sheet: Sheet, plan: _Plan, machine: str) ->
     )
 
 
-FAMILY = Family("blending", "ingredients into products within limits of quality (LP)", draw)
+FAMILY = Family(
+    "blending", "ingredients into products within limits of quality (LP)", draw, faults=all_but("bigm", "period")
+)

@@ -83,19 +83,22 @@ def _draw_unit(rng: random.Random, place: str, n_periods: int, *, always: bool =
 def _add_columns(rng: random.Random, sheet: Sheet, unit: _Unit, periods: range) -> None:
     running, output, starting = rng.randint(100, 400), rng.randint(80, 300) / 10, rng.randint(100, 500)
     for period in periods:
-        sheet.add(
+        sheet.add_planned(
             Column(unit.on(period), running, 0, 1, integer=True, role="on", index=(unit.place, period)),
+            period in unit.running,
             f"Whether the unit in {unit.place} runs in hour {period}: 1 for yes, 0 for no.",
             f"Yes or no (1 or 0): {unit.place} is on in hour {period}.",
         )
-        sheet.add(
+        sheet.add_planned(
             Column(unit.out(period), output, 0, role="out", index=(unit.place, period)),
+            unit.output[period - 1],
             f"Megawatts from {unit.place} in hour {period}; not negative.",
             f"Output of {unit.place} in hour {period} in megawatts, at least 0.",
         )
         if period > 1:
-            sheet.add(
+            sheet.add_planned(
                 Column(unit.start(period), starting, 0, 1, integer=True, role="start", index=(unit.place, period)),
+                period in unit.running and period - 1 not in unit.running,
                 f"1 if {unit.place} is started at hour {period}, 0 if not.",
                 f"Whether the unit in {unit.place} starts at hour {period}; yes is 1 and no is 0.",
             )

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, above, below, capital, each, listed, total
 from ordebug_plugin.generate.themes import Theme
@@ -61,8 +62,9 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     opening = {depot: rng.randint(120, 600) for depot in plan.depots}
     sheet = Sheet(rng)
     for depot in plan.depots:
-        sheet.add(
+        sheet.add_planned(
             Column(f"open_{depot}", opening[depot], 0, 1, integer=True, role="open", index=(depot,)),
+            depot in plan.opened,
             f"Whether the depot in {depot} is opened: 1 for yes, 0 for no.",
             f"Yes or no (1 or 0): {depot} gets a depot.",
         )
@@ -117,18 +119,20 @@ def _add_flows(rng: random.Random, sheet: Sheet, plan: _Plan) -> None:
         for depot in plan.depots:
             amount = plan.supplied.get((plant, depot), 0)
             most = above(amount, rng, 1.02, 1.25) if amount else above(plan.usual(), rng, 0.2, 0.5)
-            sheet.add(
+            sheet.add_planned(
                 Column(
                     f"supply_{plant}_{depot}", rng.randint(10, 60) / 10, 0, most, role="supply", index=(plant, depot)
                 ),
+                amount,
                 f"Tons of {plan.good} sent from the {plant} plant to the depot in {depot}: from 0 to {most}.",
                 f"Tons that the {plant} plant sends to {depot}; not negative, and the line carries {most} at most.",
             )
     for depot, customer in plan.lanes:
         amount = plan.shipped.get((depot, customer), 0)
         most = above(amount, rng, 1.02, 1.25) if amount else above(plan.received(customer), rng, 0.2, 0.5)
-        sheet.add(
+        sheet.add_planned(
             Column(f"ship_{depot}_{customer}", rng.randint(10, 90) / 10, 0, most, role="ship", index=(depot, customer)),
+            amount,
             f"Tons delivered from {depot} to {customer}: from 0 to {most}.",
             f"What {depot} delivers to {customer} in tons, at least 0 and no more than the {most} that fit the trucks.",
         )
@@ -193,4 +197,6 @@ def _add_choice(rng: random.Random, sheet: Sheet, plan: _Plan, opening: Mapping[
     )
 
 
-FAMILY = Family("facility", "depots to open, supplied by plants, serving customers (MIP)", draw)
+FAMILY = Family(
+    "facility", "depots to open, supplied by plants, serving customers (MIP)", draw, faults=all_but("period")
+)

@@ -156,8 +156,9 @@ def _add_columns(
     # A set-up, where there is one, limits what is made.
     most = math.inf if good in plan.with_setup or rng.random() < 0.5 else above(made, rng, 1.05, 1.4)
     limits = f", and at most {number(most)}" if most < math.inf else ""
-    sheet.add(
+    sheet.add_planned(
         Column(f"make_{good}_{week}", cost, 0, most, role="make", index=index),
+        made,
         f"Units of {good} made in week {week}; not negative{limits}.",
         f"How much {good} is made in week {week}, in units: none or more{limits}.",
     )
@@ -166,14 +167,16 @@ def _add_columns(
     most = above(max(kept, 4), rng, 1.0, 1.2) if len(plan.goods) == 1 or rng.random() < 0.35 else math.inf
     limits = f"at least {number(least)}" if least else "not negative"
     limits += f" and at most {number(most)}" if most < math.inf else ""
-    sheet.add(
+    sheet.add_planned(
         Column(f"stock_{good}_{week}", keeping, least, most, role="stock", index=index),
+        kept,
         f"Units of {good} in stock at the end of week {week}, {limits}.",
         f"How much {good} is kept after week {week}, in units: {limits}.",
     )
     if good in plan.with_setup:
-        sheet.add(
+        sheet.add_planned(
             Column(f"setup_{good}_{week}", rng.randint(40, 160), 0, 1, True, role="setup", index=index),
+            made > 0,
             f"Whether there is a set-up for {good} in week {week}: yes (1) or no (0).",
             f"1 where the line is set up for {good} in week {week}, else 0.",
         )
@@ -199,8 +202,9 @@ def _add_hours(rng: random.Random, sheet: Sheet, plan: _Plan, index: tuple[str, 
     regular = below(shift, rng, 0.82, 0.92)
     extra = max(0.0, used - regular)
     most = above(extra or shift / 10, rng, 1.0, 1.1)
-    sheet.add(
+    sheet.add_planned(
         Column(overtime, round(rng.uniform(5, 20), 1), 0, most, role="overtime", index=index),
+        extra,
         f"Hours of overtime on the {line} in week {week}, from 0 to {most}.",
         f"Overtime worked on the {line} in week {week}: not negative, and no more than {most} hours.",
     )

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size, number
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, above, below, capital, total, weighed
 from ordebug_plugin.generate.themes import Theme
@@ -64,7 +65,7 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     if size is Size.SMALL:
         shared = rng.sample(shared, min(len(shared), 4))
     for (good, link), tons in plan.tons.items():
-        _add_flow(rng, sheet, (good, link), math.inf if link in shared and rng.random() < 0.6 else tons)
+        _add_flow(rng, sheet, (good, link), tons, limited=link not in shared or rng.random() < 0.4)
     for good in plan.goods:
         for place in (*plan.sources, *plan.hubs, *plan.markets):
             _add_place(rng, sheet, plan, good, place)
@@ -119,12 +120,13 @@ def _pairs(feeders: Mapping[str, list[str]]) -> list[Link]:
     return [(origin, target) for target, origins in feeders.items() for origin in origins]
 
 
-def _add_flow(rng: random.Random, sheet: Sheet, flow: tuple[str, Link], tons: float) -> None:
+def _add_flow(rng: random.Random, sheet: Sheet, flow: tuple[str, Link], tons: float, *, limited: bool) -> None:
     good, (origin, target) = flow
-    most = above(tons, rng, 1.05, 1.5) if tons < math.inf else tons
-    limits = f", and at most {number(most)}" if most < math.inf else ""
-    sheet.add(
+    most = above(tons, rng, 1.05, 1.5) if limited else math.inf
+    limits = f", and at most {number(most)}" if limited else ""
+    sheet.add_planned(
         Column(_flow(*flow), round(rng.uniform(1, 20), 1), 0, most, role="flow", index=(good, origin, target)),
+        tons,
         f"Tons of {good} sent from {origin} to {target}; not negative{limits}.",
         f"How much {good} goes on the link from {origin} to {target}, in tons: none or more{limits}.",
     )
@@ -199,4 +201,10 @@ def _add_handling(rng: random.Random, sheet: Sheet, plan: _Plan, hub: str) -> No
     )
 
 
-FAMILY = Family("network", "flows through a network, several goods on shared links (LP)", draw, tuple(Size))
+FAMILY = Family(
+    "network",
+    "flows through a network, several goods on shared links (LP)",
+    draw,
+    tuple(Size),
+    faults=all_but("bigm", "period"),
+)

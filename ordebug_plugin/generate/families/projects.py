@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, capital, counted, listed, total
 from ordebug_plugin.generate.themes import Theme
@@ -96,18 +97,21 @@ def _add_activity(rng: random.Random, sheet: Sheet, plan: _Plan, activity: tuple
     before = plan.before(activity)
     permit = 0 if before else plan.starts[activity]
     most = plan.bought[activity] + rng.randint(0, 1) or 1
-    sheet.add(
+    sheet.add_planned(
         Column(start, 0, permit, role="start", index=activity),
+        plan.starts[activity],
         f"Day on which {said} starts, at least {permit}.",
         f"Start of {said}, in days from today; not before day {permit}.",
     )
-    sheet.add(
+    sheet.add_planned(
         Column(end, rng.randint(1, 12), 0, role="end", index=activity),
+        plan.end(activity),
         f"Day on which {said} ends; not negative.",
         f"End of {said}, in days from today, at least 0.",
     )
-    sheet.add(
+    sheet.add_planned(
         Column(buy, rng.randint(15, 80), 0, most, role="buy", index=activity),
+        plan.bought[activity],
         f"Days by which {said} is shortened with extra crews: from 0 to {most}.",
         f"Days bought for {said}; not negative and no more than {most}.",
     )
@@ -221,4 +225,5 @@ FAMILY = Family(
     "activities with lags, windows, milestones and days bought (LP)",
     draw,
     (Size.SMALL, Size.MEDIUM, Size.LARGE),
+    faults=all_but("bigm", "period"),
 )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from itertools import combinations, pairwise
 
 from ordebug_plugin.generate.family import Draft, Family, Size
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, capital, counted
 from ordebug_plugin.generate.themes import Theme
@@ -63,9 +64,9 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
         if pair in known:
             _add_after(sheet, plan, pair)
         elif rng.random() < 0.5:
-            _add_either(sheet, pair, (plan.setup[pair], rng.randint(1, 5)), big_m)
+            _add_either(sheet, pair, (plan.setup[pair], rng.randint(1, 5)), big_m, forth=True)
         else:
-            _add_either(sheet, (pair[1], pair[0]), (rng.randint(1, 5), plan.setup[pair]), big_m)
+            _add_either(sheet, (pair[1], pair[0]), (rng.randint(1, 5), plan.setup[pair]), big_m, forth=False)
     near = [*pairwise(plan.jobs), *zip(plan.jobs, plan.jobs[2:], strict=False)]
     for pair in rng.sample(near, n_jobs // 3):
         _add_wait(rng, sheet, plan, pair)
@@ -88,15 +89,17 @@ def _add_columns(rng: random.Random, sheet: Sheet, plan: _Plan, job: str) -> Non
     """Adds start and end: a release date for some jobs, a deadline for the others; with both one job told too much."""
     place = plan.jobs.index(job)
     release = max(0, plan.starts[job] - rng.randint(0, 2)) if place == 0 or place % 2 else 0
-    sheet.add(
+    sheet.add_planned(
         Column(f"start_{job}", 0, release, role="start", index=(job,)),
+        plan.starts[job],
         f"Hour at which the {job} job begins, at least {release}, when its material is there.",
         f"Start of the {job} job in hours; its material is there at hour {release} and it cannot start before.",
     )
     deadline = math.inf if release else plan.end(job) + rng.randint(0, 3)
     due = f", by its deadline {deadline} at the latest" if math.isfinite(deadline) else ""
-    sheet.add(
+    sheet.add_planned(
         Column(f"end_{job}", rng.randint(2, 30), 0, deadline, role="end", index=(job,)),
+        plan.end(job),
         f"Hour at which the {job} job ends; not negative{due}.",
         f"End of the {job} job in hours, at least 0{due}.",
     )
@@ -137,16 +140,17 @@ def _add_wait(rng: random.Random, sheet: Sheet, plan: _Plan, pair: tuple[str, st
     )
 
 
-def _add_either(sheet: Sheet, pair: tuple[str, str], setups: tuple[int, int], big_m: int) -> None:
-    """Adds the rows by which one job of a pair comes first or the other, with the setup of either order."""
-    (first, second), (forth, back) = pair, setups
-    choice, off = f"first_{first}_{second}", forth - big_m
-    sheet.add(
+def _add_either(sheet: Sheet, pair: tuple[str, str], setups: tuple[int, int], big_m: int, *, forth: bool) -> None:
+    """Adds the rows by which one job of a pair comes first (in the plan: `forth`) or the other, each with its setup."""
+    (first, second), (there, back) = pair, setups
+    choice, off = f"first_{first}_{second}", there - big_m
+    sheet.add_planned(
         Column(choice, 0, 0, 1, integer=True, role="first", index=pair),
+        forth,
         f"1 if the {first} job comes before the {second} job, 0 if after.",
         f"Yes or no (1 or 0): of the two, the {first} job is done before the {second} job.",
     )
-    start, end, setup = f"start_{second}", f"end_{first}", counted(forth, "hour")
+    start, end, setup = f"start_{second}", f"end_{first}", counted(there, "hour")
     sheet.add(
         Row(
             f"forth_{first}_{second}",
@@ -178,4 +182,4 @@ def _add_either(sheet: Sheet, pair: tuple[str, str], setups: tuple[int, int], bi
     )
 
 
-FAMILY = Family("scheduling", "jobs on a machine, either-or by big-M, deadlines (MIP)", draw)
+FAMILY = Family("scheduling", "jobs on a machine, either-or by big-M, deadlines (MIP)", draw, faults=all_but("period"))

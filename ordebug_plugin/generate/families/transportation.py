@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, above, below, capital, total, weighed
 from ordebug_plugin.generate.themes import Theme
@@ -61,8 +62,9 @@ def draw(rng: random.Random, size: Size, theme: Theme) -> Draft:
     sheet = Sheet(rng)
     for lane, tons in plan.tons.items():
         way, most = f"from {lane.origin} to {lane.target}", above(tons, rng, 1.1, 1.6)
-        sheet.add(
+        sheet.add_planned(
             Column(lane.name, round(rng.uniform(2, 30), 1), 0, most, role="ship", index=_index(lane)),
+            tons,
             f"Tons of {lane.good} sent {way}: none or more, and the route carries at most {most}.",
             f"Shipment of {lane.good} {way}, in tons, between 0 and {most}.",
             f"How many tons of {lane.good} go {way}: no more than {most} and not negative.",
@@ -189,4 +191,6 @@ def _add_volume(rng: random.Random, sheet: Sheet, plan: _Plan, good: str) -> Non
     )
 
 
-FAMILY = Family("transportation", "plants to customers, straight or through depots (LP)", draw)
+FAMILY = Family(
+    "transportation", "plants to customers, straight or through depots (LP)", draw, faults=all_but("bigm", "period")
+)

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.generate.family import Draft, Family, Size, number
+from ordebug_plugin.generate.faults import all_but
 from ordebug_plugin.generate.model import Column, Row, Sense
 from ordebug_plugin.generate.sheet import Sheet, above, below, capital, total, weighed
 from ordebug_plugin.generate.themes import Theme
@@ -186,8 +187,9 @@ def _add_pattern(rng: random.Random, sheet: Sheet, plan: _Plan, pattern: _Patter
     when = f"{days}from {start} to {start + _HOURS[pattern.kind]} o'clock"
     index = (pattern.team, pattern.day, start) if plan.n_days > 1 else (pattern.team, start)
     unit = "whole number" if whole else "parts allowed"
-    sheet.add(
+    sheet.add_planned(
         Column(plan.name(pattern), round(pay), 0, most, whole, role=pattern.kind, index=index),
+        people,
         f"{capital(pattern.kind)}-timers at the {pattern.team} who work {when}: from 0 to {most}, {unit}.",
         f"How many {pattern.kind}-timers work at the {pattern.team} {when}; {unit}, not negative, at most {most}.",
     )
@@ -263,4 +265,10 @@ def _add_limits(rng: random.Random, sheet: Sheet, plan: _Plan, team: str) -> Non
         )
 
 
-FAMILY = Family("workforce", "people on shifts, enough of them at every hour (LP, MIP)", draw, tuple(Size))
+FAMILY = Family(
+    "workforce",
+    "people on shifts, enough of them at every hour (LP, MIP)",
+    draw,
+    tuple(Size),
+    faults=all_but("I", "bigm", "duplicate"),
+)
