@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Set
+from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,6 +17,8 @@ from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.workers import Lost
 
+# Other problems drawn in place of one that is there already or excluded.
+_OTHERS_TRIED = 50
 # The labels by which a benchmark is counted in its report.
 _COUNTED = ("family", "error_type", "size", "difficulty", "theme")
 
@@ -72,28 +74,33 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
         on_progress: Called with the number of problems done, after each.
 
     Raises:
-        InputError: `n` is below 1, or `out` holds files.
+        InputError: `n` is below 1, `out` holds files, or there are no problems, or no more, of what is wanted.
         SolverError: Gurobi failed, or a worker was lost.
     """
     if n < 1:
         raise InputError(f"the number of problems must be at least 1, not {n}")
     check_new_folder(out)
+    Judge().close()  # a licence that does not work is found out here, once
+    draw_proven(f"{seed}/0", wanted)  # what cannot be had likewise, before anything is written
     make_folder(out / "models")
     make_folder(out / "specs")
-    Judge().close()  # a licence that does not work is found out here, once
-    taken = set(exclude)
+    taken: set[str] = set()
     records: list[dict[str, object]] = []
     redrawn = 0
 
-    def keep(drawn: _Drawn | Lost) -> None:
+    def keep(drawn: _Drawn | InputError | Lost) -> None:
         nonlocal redrawn
-        if isinstance(drawn, Lost):
-            raise SolverError(f"problem {len(records)} could not be drawn: {drawn.reason}")
+        drawn = _known(drawn, records)
         passed = 0
-        while drawn.structure_hash in taken:
+        while (drawn.structure_hash in taken or drawn.structure_hash in exclude) and passed < _OTHERS_TRIED:
             passed += 1
             redrawn += drawn.draws
-            drawn = draw(drawn.seed, wanted, passed)
+            drawn = _known(draw(drawn.seed, wanted, passed), records)
+        if passed == _OTHERS_TRIED:
+            raise InputError(
+                f"after {len(records)} of {n} problems there are hardly more of what is asked for: delete {out}, and "
+                "ask for fewer, or for more families, faults or sizes"
+            )
         taken.add(drawn.structure_hash)
         redrawn += drawn.draws - 1
         name = f"p{len(records):05d}"
@@ -111,11 +118,22 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     return BenchmarkReport(out, n, redrawn, counts)
 
 
-def draw(seed: str, wanted: Wanted, first: int) -> _Drawn:
-    """What a worker does."""
-    made = draw_proven(seed, wanted, first)
+def draw(seed: str, wanted: Wanted, first: int) -> _Drawn | InputError:
+    """What a worker does; an error of it is a result like any other."""
+    try:
+        made = draw_proven(seed, wanted, first)
+    except InputError as error:
+        return error
     texts = made.instance.broken.to_mps(), str(made.instance.specification)
     return _Drawn(*texts, _record(made), made.structure_hash, made.draws, seed)
+
+
+def _known(drawn: _Drawn | InputError | Lost, records: Sequence[object]) -> _Drawn:
+    if isinstance(drawn, Lost):
+        raise SolverError(f"problem {len(records)} could not be drawn: {drawn.reason}")
+    if isinstance(drawn, InputError):
+        raise drawn
+    return drawn
 
 
 def structure_hashes(path: Path) -> frozenset[str]:

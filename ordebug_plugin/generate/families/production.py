@@ -167,5 +167,5 @@ FAMILY = Family(
     "production",
     "products on machines, from materials, with overtime (LP)",
     draw,
-    faults=all_but("A", "F", "bigm", "period"),
+    faults=all_but("bigm", "period"),
 )
