@@ -6,7 +6,7 @@ Undefined is NaN, never 0 or 1. Nothing here asks a solver: the episode carries 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
@@ -112,6 +112,18 @@ def optimality_preservation(objective: float, original: float) -> float:
     return max(0.0, 1.0 - abs(objective - original) / max(1e-9, abs(original)))
 
 
+def feasibility_preservation(lost: Collection[str], added: Collection[str], n_rows: int) -> float:
+    """Share of the rows of the model before the fault that still ask for something; NaN where there were none.
+
+    Args:
+        lost: Rows that cannot bind any more.
+        added: Rows that the fault added; they are missed by nobody.
+        n_rows: Number of rows, those that were added included.
+    """
+    original = n_rows - len(added)
+    return math.nan if original == 0 else 1.0 - len(set(lost) - set(added)) / original
+
+
 def minimality_ratio(needed: float, granted: float) -> float:
     """Needed / granted relaxation, in (0, 1]: 1 is the cheapest repair that there is."""
     return 1.0 if granted <= needed else needed / granted
@@ -149,10 +161,7 @@ def _optimality(episode: Episode) -> float:
 def _enforced_share(episode: Episode) -> float:
     if episode.repair is None:
         return math.nan
-    added = set(episode.truth.added_rows)
-    original = episode.n_rows - len(added)
-    lost = len(set(episode.repair.audit.lost_rows) - added)
-    return math.nan if original == 0 else 1.0 - lost / original
+    return feasibility_preservation(episode.repair.audit.lost_rows, episode.truth.added_rows, episode.n_rows)
 
 
 def _minimality(episode: Episode) -> float:

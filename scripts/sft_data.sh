@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # What demonstrations are worth: the same tiny model, trained as long on as many rows, once on verified demonstrations of
-# experts who hold the model against its specification, once on rows in the style of the public heuristic.json (the first
-# row of the IIS is dropped, whatever it says). Both are judged by Gurobi on problems that neither was trained on, each on
-# the prompt it was trained on.
+# experts who hold the model against its specification, and twice on rows in the style of the public heuristic.json (the
+# first row of the IIS is dropped, whatever it says): under the short public prompt, and under the long one that the
+# experts had, so that the prompt is not the difference. All are judged by Gurobi on problems that none was trained on,
+# each on the prompt it was trained on.
 #
 #   bash scripts/sft_data.sh [FOLDER [SEED]]
 #
@@ -30,37 +31,45 @@ say "demonstrations, verified"
 "$LF/ordebug" data demos "$OUT/train" "$OUT/verified.json" --policy expert --voice terse --detail full --per-problem 1 \
   --seed "$SEED"
 "$LF/ordebug" data demos "$OUT/train" "$OUT/public.json" --policy drop-first --detail names --per-problem 1 --seed "$SEED"
-"$LF/python" scripts/same_length.py "$OUT/verified.json" "$OUT/public.json"
+"$LF/ordebug" data demos "$OUT/train" "$OUT/public_full.json" --policy drop-first --detail full --per-problem 1 --seed "$SEED"
+"$LF/python" scripts/same_length.py "$OUT"/{verified,public,public_full}.json
 "$LF/python" scripts/make_tiny_model.py "$OUT/base" --texts "$OUT/verified.json" "$OUT/public.json" --seed "$SEED" \
   --layers 4 --heads 4 --kv-heads 4
-for data in verified public; do
+for data in verified public public_full; do
   "$LF/ordebug" data verify "$OUT/$data.json" --bench "$OUT/train" --tokenizer "$OUT/base" --json "$OUT/$data.quality.json" \
     --page "$OUT/$data.quality.html" >"$OUT/$data.quality.txt" || [ $? = 1 ] # 1: findings, which the page shows
   tail -n 12 "$OUT/$data.quality.txt"
 done
 
 say "SFT in stock LLaMA-Factory, one core each"
-printf '{"verified": {"file_name": "verified.json", "formatting": "or_debug"}, "public": {"file_name": "public.json", "formatting": "or_debug"}}\n' \
+printf '{"verified": {"file_name": "verified.json", "formatting": "or_debug"}, "public": {"file_name": "public.json", "formatting": "or_debug"}, "public_full": {"file_name": "public_full.json", "formatting": "or_debug"}}\n' \
   >"$OUT/dataset_info.json"
 sft() {
-  setsid "$LF/llamafactory-cli" train recipes/cpu/sft.yaml dataset_dir="$OUT" dataset="$1" model_name_or_path="$OUT/base" \
-    output_dir="$OUT/$1" max_steps="$STEPS" learning_rate=2.0e-3 "seed=$((42 + SEED))" "data_seed=$((42 + SEED))" \
-    >"$OUT/$1.log" 2>&1 &
+  for data in "$@"; do
+    "$LF/llamafactory-cli" train recipes/cpu/sft.yaml dataset_dir="$OUT" dataset="$data" model_name_or_path="$OUT/base" \
+      output_dir="$OUT/$data" max_steps="$STEPS" learning_rate=2.0e-3 "seed=$((42 + SEED))" "data_seed=$((42 + SEED))" \
+      >"$OUT/$data.log" 2>&1
+  done
 }
-sft public
+export -f sft
+export LF OUT STEPS SEED
+setsid bash -euc 'sft public_full public' &
 other=$!
-sft verified
+setsid bash -euc 'sft verified' &
 training=$!
 trap 'kill -TERM -- "-$other" 2>/dev/null || true; clean_up' EXIT
-for process in "$other" "$training"; do
-  wait "$process" || { tail -n 20 "$OUT"/{public,verified}.log >&2; exit 1; }
+for process in "$training" "$other"; do
+  wait "$process" || { tail -n 20 "$OUT"/{public,public_full,verified}.log >&2 || true; exit 1; }
 done
 training=
-grep -h -o "'train_runtime': [^,]*\|'train_loss': [^,}]*" "$OUT"/{public,verified}.log || true
+grep -o "'train_runtime': [^,]*\|'train_loss': [^,}]*" "$OUT"/{public,public_full,verified}.log || true
 
-say "both served and judged on the same problems"
+say "all served and judged on the same problems"
 serve public "$OUT/public"
 judge public --detail names
+stop_server
+serve public_full "$OUT/public_full"
+judge public_full --detail full
 stop_server
 serve verified "$OUT/verified"
 judge verified --detail full
@@ -68,5 +77,5 @@ stop_server
 "$LF/ordebug" eval "$OUT/test" --agent drop-first --max-steps 5 --out "$OUT/eval/drop-first"
 
 say "side by side"
-"$LF/ordebug" compare "$OUT/eval/drop-first" "$OUT/eval/public" "$OUT/eval/verified"
+"$LF/ordebug" compare "$OUT"/eval/{drop-first,public,public_full,verified}
 say "done"

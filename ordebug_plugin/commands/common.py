@@ -5,13 +5,14 @@ from __future__ import annotations
 import argparse
 import json
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
@@ -85,20 +86,21 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_detail_option(parser: argparse._ActionsContainer, unset: str | None = None) -> None:
-    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated.
-
-    Args:
-        parser: Where to add it.
-        unset: What is taken where it is not given, in words, if the command decides that itself; it then finds None.
-    """
+def add_detail_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated; `detail_of` reads it."""
     parser.add_argument(
         "--detail",
         choices=[detail.value for detail in Detail],
-        default=Detail.NAMES.value if unset is None else None,
-        help="prompts show the conflict by name, write it out (algebra), or also say what the specification demands of "
-        f"it (full); default {unset or Detail.NAMES.value}",
+        help="prompts show the conflict by name (names), write it out (algebra), or also say what the specification "
+        "demands of it (full); default: full where every problem of the benchmark has a specification, else names",
     )
+
+
+def detail_of(options: argparse.Namespace, problems: Iterable[Problem]) -> Detail:
+    """What prompts show: as asked for, or by the problems, so that training and evaluation on such agree."""
+    if options.detail is not None:
+        return Detail(options.detail)
+    return Detail.FULL if all(problem.specification is not None for problem in problems) else Detail.NAMES
 
 
 def add_work_limit_option(parser: argparse._ActionsContainer) -> None:

@@ -15,6 +15,7 @@ from ordebug_plugin.commands.common import (
     Subparsers,
     add_detail_option,
     add_system_option,
+    detail_of,
     positive,
     print_json,
     progress,
@@ -25,7 +26,7 @@ from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.prompt import Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -109,7 +110,7 @@ def run_grpo(options: argparse.Namespace) -> int:
         SolverError: Gurobi failed.
     """
     problems = load_benchmark(options.benchmark).problems[: options.limit]
-    style = Style(labels=options.labels, detail=Detail(options.detail), system=system_prompt(options))
+    style = Style(labels=options.labels, detail=detail_of(options, problems), system=system_prompt(options))
     episodes = load_run(options.turns)[1] if options.turns is not None else ()
     wanted = {problem.content_hash for problem in problems}
     later = any(len(episode.turns) > 1 and episode.problem_hash in wanted for episode in episodes)

@@ -13,6 +13,7 @@ from ordebug_plugin.commands.common import (
     add_detail_option,
     add_system_option,
     add_workers_option,
+    detail_of,
     positive,
     print_json,
     progress,
@@ -25,8 +26,8 @@ from ordebug_plugin.demonstrations.collect import collect
 from ordebug_plugin.demonstrations.repairers import HURRIED
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.experts.situation import Voice
-from ordebug_plugin.problem import Benchmark, load_benchmark, load_records
-from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.problem import load_benchmark, load_records
+from ordebug_plugin.prompt import Style
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 
 _PER_PROBLEM = 4
@@ -70,7 +71,7 @@ def add_parser(group: Subparsers) -> None:
         metavar="SHARE",
         help=f"share of answers that take the first row listed, not what is odd, of --policy mixed (default {HURRIED})",
     )
-    add_detail_option(parser, unset="full where every problem has a specification and a known fix, else names")
+    add_detail_option(parser)
     add_system_option(parser)
     add_workers_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
@@ -115,7 +116,7 @@ def run_demos(options: argparse.Namespace) -> int:
     if options.voice is not None and policy is not Policy.EXPERT:
         raise InputError("--voice is about --policy expert alone")
     benchmark = load_benchmark(options.benchmark)
-    detail = _detail(options, benchmark)
+    detail = detail_of(options, benchmark.problems)
     recipe = Recipe(
         policy=policy,
         voice=Voice(options.voice or Voice.VARIED),
@@ -179,13 +180,6 @@ def run_collect(options: argparse.Namespace) -> int:
     if report.failures:
         RESULTS.print(f"  {_listed(report.failures)}")
     return DONE
-
-
-def _detail(options: argparse.Namespace, benchmark: Benchmark) -> Detail:
-    if options.detail is not None:
-        return Detail(options.detail)
-    specified = all(problem.specification is not None and problem.truth.fix for problem in benchmark.problems)
-    return Detail.FULL if specified else Detail.NAMES
 
 
 def _check_names(options: argparse.Namespace) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,7 @@ from ordebug_plugin.commands.common import (
     add_detail_option,
     add_system_option,
     add_work_limit_option,
+    detail_of,
     nonnegative,
     positive,
     print_json,
@@ -31,8 +33,8 @@ from ordebug_plugin.errors import InputError, ServerError, SolverError
 from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, Unusable, run_evaluation, summary_record
 from ordebug_plugin.evaluate.table import run_table
-from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.problem import Problem, load_benchmark
+from ordebug_plugin.prompt import Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -82,7 +84,7 @@ def run(options: argparse.Namespace) -> int:
     """
     benchmark = load_benchmark(options.benchmark)
     problems = benchmark.problems[: options.limit]
-    agent, record = _agent(options)
+    agent, record = _agent(options, problems)
     config = RunConfig(
         benchmark=str(options.benchmark),
         agent=record,
@@ -138,7 +140,7 @@ def _exit_code(result: RunResult, out: Path) -> int:
     return FINDINGS if lost or result.unusable else DONE
 
 
-def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
+def _agent(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Agent, dict[str, Any]]:
     """The agent, and what to write about it into the configuration."""
     if options.agent:
         if options.model:
@@ -150,7 +152,7 @@ def _agent(options: argparse.Namespace) -> tuple[Agent, dict[str, Any]]:
     style = Style(
         labels=options.labels,
         history=not options.no_history,
-        detail=Detail(options.detail),
+        detail=detail_of(options, problems),
         conversation=options.conversation,
         system=system_prompt(options),
     )

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.experts.situation import Situation
-from ordebug_plugin.scoring import minimality_ratio, optimality_preservation
+from ordebug_plugin.scoring import feasibility_preservation, minimality_ratio, optimality_preservation
 from ordebug_plugin.verdict import Relaxation, Status
 
 # Amounts are rounded up to so many digits: what is left over is no repair, and long numbers are no reasoning.
@@ -120,10 +120,12 @@ def _quality(situation: Situation, action: Action, objective: float | None) -> f
     if original is None:
         needed = situation.judge.infeasibility(problem)
         return 0.0 if needed is None else minimality_ratio(needed, audit.granted)
-    added = set(problem.truth.added_rows)
-    count = len(situation.observation.shape.rows) - len(added)
-    enforced = 1.0 - len(set(audit.lost_rows) - added) / max(1, count)
-    return 0.0 if objective is None else optimality_preservation(objective, original) * enforced
+    if objective is None:
+        return 0.0
+    rows = situation.observation.shape.rows
+    return optimality_preservation(objective, original) * feasibility_preservation(
+        audit.lost_rows, problem.truth.added_rows, len(rows)
+    )
 
 
 def best(situation: Situation, options: list[Option]) -> Option | None:
