@@ -40,6 +40,14 @@ say "problems and verified demonstrations"
 echo "what the judge found in the demonstrations, with examples: $OUT/sft_train.quality.html"
 echo '{"or_debug_demo": {"file_name": "sft_train.json", "formatting": "or_debug"}}' >"$OUT/dataset_info.json"
 
+say "the same for a model that can read: 12 families, a specification beside each problem, experts who compare the two"
+"$LF/ordebug" bench make "$OUT/reading" --n 60 --seed "$SEED"
+"$LF/ordebug" bench saturation "$OUT/reading" --work-limit 1 --json "$OUT/reading.saturation.json"
+"$LF/ordebug" data demos "$OUT/reading" "$OUT/reading.json" --chat "$OUT/reading_chat.jsonl" --seed "$SEED"
+"$LF/ordebug" data verify "$OUT/reading.json" --bench "$OUT/reading" --page "$OUT/reading.quality.html" \
+  --json "$OUT/reading.quality.json" >"$OUT/reading.quality.txt" || [ $? = 1 ]
+echo "demonstrations as a model of 8 billion parameters would get them: $OUT/reading.json, $OUT/reading.quality.html"
+
 say "a random tiny Qwen3, its tokenizer trained on the demonstrations"
 "$LF/python" scripts/make_tiny_model.py "$OUT/base" --texts "$OUT/sft_train.json" --seed "$SEED"
 

@@ -14,7 +14,7 @@ import pytest
 from ordebug_plugin.actions import ActionKind, parse_answer
 from ordebug_plugin.cli import main
 from ordebug_plugin.demonstrations import Policy, Recipe, make_demonstrations
-from ordebug_plugin.demonstrations.strata import MOST, allot, place
+from ordebug_plugin.demonstrations.strata import MOST, allot, place, stratum
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.generate import Wanted, make_benchmark
 from ordebug_plugin.problem import load_benchmark
@@ -115,7 +115,9 @@ def test_rows_say_where_they_come_from(bench: Path, tmp_path: Path) -> None:
         }
 
 
-def test_faults_and_places_are_evened_out(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_faults_and_places_are_evened_out(
+    bench: Path, judge: Judge, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     _, rows, _ = demos(bench, tmp_path, "--detail", "full", "--per-problem", "4")
     report = json.loads(capsys.readouterr().out)
     assert report["rows"] == len(rows) == 4 * N
@@ -125,8 +127,10 @@ def test_faults_and_places_are_evened_out(bench: Path, tmp_path: Path, capsys: p
     each = Counter(row["metadata"]["problem_id"] for row in rows)
     assert set(each.values()) <= set(range(1, 4 * MOST + 1))
     assert len(each) == N
-    before = Counter(problem.error_type for problem in load_benchmark(bench).problems)
-    assert spread(report["error_types"]) < spread({name: 4 * count for name, count in before.items()})
+    strata = {problem.id: stratum(judge, problem) for problem in load_benchmark(bench).problems}
+    before, after = Counter(strata.values()), Counter(strata[row["metadata"]["problem_id"]] for row in rows)
+    assert len(before) > 8
+    assert spread(after) < spread(before)
     assert max(report["places"].values()) < 2 * min(report["places"].values())
 
 

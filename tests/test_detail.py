@@ -50,6 +50,10 @@ def test_every_prompt_of_a_state_is_the_same(model: Path, tmp_path: Path, detail
     assert main(["data", "grpo", str(model), str(grpo), "--turns", str(run), *options]) == 0
     rows = [json.loads(line) for line in grpo.read_text().splitlines()]
     assert [row["messages"][-1]["content"] for row in rows] == [first, second]
+    assert main(["data", "grpo", str(model), str(tmp_path / "same.jsonl"), "--turns", str(run)]) == 0
+    assert (tmp_path / "same.jsonl").read_bytes() == grpo.read_bytes()  # as the model of the run was shown them
+    other = next(each.value for each in Detail if each is not detail)
+    assert main(["data", "grpo", str(model), str(tmp_path / "no.jsonl"), "--turns", str(run), "--detail", other]) == 2
 
     task, style = load_task(rows[0]["task"]), load_style(rows[0]["style"])
     pool = RewardPool(workers=1)
@@ -82,6 +86,29 @@ def test_what_a_prompt_shows_is_read_back_at_any_detail(model: Path, tmp_path: P
     assert shown.iis_rows == ("low", "high")
     assert [str(action) for action in shown.history or ()] == ["RELAX_CONSTRAINT(low, 1.0)"]
     assert ("## Specification" in shown.state) == (detail is Detail.FULL)
+
+
+def test_a_model_is_evaluated_on_the_prompt_it_was_trained_on_unless_asked_otherwise(
+    model: Path, tmp_path: Path
+) -> None:
+    """Which is the full one where there is a specification, else names alone."""
+    for name, specified in (("with", True), ("without", False)):
+        if not specified:
+            (model.parent / "conflict.spec.txt").unlink()
+        out = tmp_path / name
+        with server(lambda n, body: (200, completion(FIRST))) as (url, requests):
+            assert (
+                main(["eval", str(model), "--base-url", url, "--model", "m", "--max-steps", "1", "--out", f"{out}"])
+                == 0
+            )
+        (request,) = requests
+        shown = request["body"]["messages"][-1]["content"]
+        assert ("## Specification" in shown) == specified
+        assert main(["data", "grpo", str(model), f"{out}.jsonl"]) == 0
+        assert json.loads(Path(f"{out}.jsonl").read_text())["messages"][-1]["content"] == shown
+        assert main(["data", "demos", str(model), f"{out}.json", "--policy", "drop-first"]) == 0
+        row = json.loads(Path(f"{out}.json").read_text())["data"][0]
+        assert join_instruction(row["instruction"], row["input"]) == shown
 
 
 @pytest.mark.parametrize("command", ["eval", "demos", "grpo"])

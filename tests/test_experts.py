@@ -35,6 +35,8 @@ WRITTEN = tuple(name for name, family in FAMILIES.items() if not family.plain)
 NAME = re.compile(r"\b[rv]\d+\b")
 AGREEMENT = re.compile(r"correct\.|is right:|as stated|so the specification has it|agrees with|nothing wrong")
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
+# ``4 * 90 + 3 * (-13) - 60 = 261``
+SUM = re.compile(r"((?:(?:-?\(-[\d.]+\)|-?[\d.]+) [*+-] )+(?:\(-[\d.]+\)|-?[\d.]+)) = (-?[\d.]+)")
 PHRASE = re.compile(r"(?:at most|at least|exactly) -?[\d.e+]*\d|between -?[\d.e+]+ and -?[\d.e+]*\d")
 Played = list[tuple[Problem, tuple[Turn, ...]]]
 
@@ -161,7 +163,7 @@ def test_names_and_numbers_stand_in_the_prompt(played: tuple[Recipe, Played], ju
             said = set(NUMBER.findall(NAME.sub("", think)))
             counts = {str(len(names)) for names in (turn.observation.iis.rows, turn.observation.iis.bounds)}
             assert {number.removeprefix("-") for number in said - counts} <= allowed, (think, said - allowed)
-            for left, right in re.findall(r"((?:-?[\d.()]+ [*+-] )+(?:-?[\d.()]+)) = (-?[\d.]+)", think):
+            for left, right in SUM.findall(think):
                 assert eval(left) == pytest.approx(float(right), rel=1e-6)  # digits and signs
 
 

@@ -151,7 +151,24 @@ def test_later_turns_become_prompts_as_they_were_shown(tmp_path: Path, capsys: p
     bench, played, out = tmp_path / "bench", tmp_path / "run", tmp_path / "prompts.jsonl"
     assert main(["bench", "make", str(bench), "--families", "plans", "--n", "4", "--seed", "5"]) == 0
     assert main(["eval", str(bench), "--agent", "relax-first", "--max-steps", "3", "--out", str(played)]) == 0
-    assert main(["data", "grpo", str(bench), str(out), "--turns", str(played), "--limit", "2", "--json"]) == 0
+    assert (
+        main(
+            [
+                "data",
+                "grpo",
+                str(bench),
+                str(out),
+                "--turns",
+                str(played),
+                "--limit",
+                "2",
+                "--detail",
+                "names",
+                "--json",
+            ]
+        )
+        == 0
+    )
     report = json.loads(capsys.readouterr().out.partition('{\n  "path"')[2].join(['{\n  "path"', ""]))
     rows = [json.loads(line) for line in out.read_text().splitlines()]
     expected = []

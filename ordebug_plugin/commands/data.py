@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from ordebug_plugin.commands import data_contamination, data_demos, data_verify
 from ordebug_plugin.commands.common import (
@@ -25,8 +27,8 @@ from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.data.grpo import write_prompts
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import load_run
-from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.prompt import Style
+from ordebug_plugin.problem import Problem, load_benchmark
+from ordebug_plugin.prompt import Detail, Style
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -102,6 +104,18 @@ def run_convert(options: argparse.Namespace) -> int:
     return FINDINGS if report.rejected else DONE
 
 
+def _detail(options: argparse.Namespace, problems: Sequence[Problem], run: Mapping[str, Any]) -> Detail:
+    """As asked for, or as a model saw it in the run whose turns are added."""
+    shown = run.get("agent", {}).get("style", {}).get("detail")
+    if shown is None:
+        return detail_of(options, problems)
+    if options.detail not in (None, shown):
+        raise InputError(
+            f"the model of {options.turns} was shown --detail {shown}: it must not learn from --detail {options.detail}"
+        )
+    return Detail(shown)
+
+
 def run_grpo(options: argparse.Namespace) -> int:
     """Writes GRPO prompts.
 
@@ -110,8 +124,8 @@ def run_grpo(options: argparse.Namespace) -> int:
         SolverError: Gurobi failed.
     """
     problems = load_benchmark(options.benchmark).problems[: options.limit]
-    style = Style(labels=options.labels, detail=detail_of(options, problems), system=system_prompt(options))
-    episodes = load_run(options.turns)[1] if options.turns is not None else ()
+    run, episodes = load_run(options.turns) if options.turns is not None else ({}, ())
+    style = Style(labels=options.labels, detail=_detail(options, problems, run), system=system_prompt(options))
     wanted = {problem.content_hash for problem in problems}
     later = any(len(episode.turns) > 1 and episode.problem_hash in wanted for episode in episodes)
     if options.turns is not None and not later:  # before anything is written
