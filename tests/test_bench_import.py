@@ -15,6 +15,7 @@ from ordebug_plugin.agents import RelaxMinimal
 from ordebug_plugin.cli import main
 from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Outcome, RepairEnv
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.families import FAMILIES
 from ordebug_plugin.generate.family import Size
 from ordebug_plugin.generate.foreign import place_added, read_linear_model
@@ -191,12 +192,18 @@ def test_rows_that_faults_added_look_like_their_siblings(tmp_path: Path) -> None
     )
     import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["D"], per_model=6)
     problems = load_benchmark(tmp_path / "bench").problems
-    hashes = [record["structure_hash"] for record in load_records(tmp_path / "bench")]
+    records = load_records(tmp_path / "bench")
+    for record in records:  # the rows after the added one count on
+        (added,) = record["added_rows"]
+        names = [f"c{number}" for number in range(int(added[1:]) + 1, 9)]
+        assert record["renamed_rows"] == {name: f"c{int(name[1:]) - 1}" for name in names}
+    hashes = [record["structure_hash"] for record in records]
     assert len(set(hashes)) == len(problems) > 3
     places = set()
     with Judge() as judge:
         for problem in problems:
             assert list(judge.shape(problem).rows) == [f"c{number}" for number in range(1, 9)]
+            assert set(problem.truth.rows) == set(problem.truth.added_rows)
             places.add(problem.truth.rows)
     assert len(places) > 1
     assert not check_benchmark(tmp_path / "bench").wrong
@@ -207,6 +214,18 @@ def test_a_big_m_is_found_and_shrunk(tmp_path: Path) -> None:
         "Minimize\n obj: x + 2 y + 30 u + 20 v\nSubject To\n need: x + y >= 40\n only_x: x - 60 u <= 0\n"
         " only_y: y - 30 v <= 0\n one: u + v <= 1\n mix: 2 x + 3 y <= 150\nBinaries\n u v\nEnd\n"
     )
-    import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["bigm", "A"], per_model=4)
-    assert "bigm" in {record["error_type"] for record in load_records(tmp_path / "bench")}
-    assert all(record["strict"] in (True, False) for record in load_records(tmp_path / "bench"))
+    import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["bigm"], per_model=2)
+    with Judge() as judge:
+        for problem in load_benchmark(tmp_path / "bench").problems:
+            assert problem.truth.rows == ("only_x",)
+            assert -60 < dict(judge.shape(problem).terms["only_x"])["u"] < 0
+
+
+def test_kinds_that_promise_more_are_never_easier(tmp_path: Path) -> None:
+    """Two rows in conflict are too short for ours, but true; no repair of three rows can be found in them."""
+    (tmp_path / "m.lp").write_text("Minimize\n obj: x\nSubject To\n c1: x >= 4\n c2: x <= 9\nEnd\n")
+    import_models([tmp_path / "m.lp"], tmp_path / "bench", faults=["unit"], per_model=1)
+    (record,) = load_records(tmp_path / "bench")
+    assert (record["strict"], record["iis_constraints"]) == (False, ["c1", "c2"])
+    with pytest.raises(InputError, match="0 of 1 faults"):
+        import_models([tmp_path / "m.lp"], tmp_path / "other", faults=["F", "I"])

@@ -140,14 +140,14 @@ class TestOurs:
     def test_names_do_not_tell(self, found: Saturation) -> None:
         assert min(found.rows.n, found.variables.n) >= LEAST
         if found.name == Names.NEUTRAL:
-            assert not found.rows.above_chance
-            assert not found.variables.above_chance
+            assert (found.rows.above_chance, found.variables.above_chance) == (False, False)
         else:  # the words say what kind of row it is, and kinds are not equally often at fault: docs/data.md
             assert found.rows.accuracy.high < 0.6
 
-    def test_numbers_tell_more_than_names(self, found: Saturation) -> None:
+    def test_half_of_it_needs_more_than_one_look(self, found: Saturation) -> None:
         assert found.shapes.n == 120
-        assert found.shapes.accuracy.value > max(found.rows.excess.high, 0) + found.shapes.chance.value
+        assert found.shapes.accuracy.low < 0.5
+        assert found.words.accuracy.low < 0.5
 
 
 class TestNames:

@@ -149,10 +149,13 @@ def _agent(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Ag
         return agent, asdict(agent)  # type: ignore[call-overload]  # built-in agents are dataclasses
     if not options.model:
         raise InputError("--base-url needs --model: the name under which the server knows the model")
+    detail = detail_of(options, problems)
+    if options.detail is None:
+        LOG.print(f"prompts: --detail {detail}; a model must be evaluated on what it was trained on")
     style = Style(
         labels=options.labels,
         history=not options.no_history,
-        detail=detail_of(options, problems),
+        detail=detail,
         conversation=options.conversation,
         system=system_prompt(options),
     )

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
-from ordebug_plugin.generate.drawing import Made, Wanted, draw_proven
+from ordebug_plugin.generate.drawing import PLANS_TRIED_FIRST, Made, Wanted, draw_proven
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.problem import INDEX_NAME
 from ordebug_plugin.solver import Judge
@@ -81,7 +81,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
         raise InputError(f"the number of problems must be at least 1, not {n}")
     check_new_folder(out)
     Judge().close()  # a licence that does not work is found out here, once
-    draw_proven(f"{seed}/0", wanted)  # what cannot be had likewise, before anything is written
+    draw_proven(f"{seed}/0", wanted, plans=PLANS_TRIED_FIRST)  # what cannot be had likewise
     make_folder(out / "models")
     make_folder(out / "specs")
     taken: set[str] = set()
@@ -92,11 +92,11 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
         nonlocal redrawn
         drawn = _known(drawn, records)
         passed = 0
-        while (drawn.structure_hash in taken or drawn.structure_hash in exclude) and passed < _OTHERS_TRIED:
+        while (is_old := drawn.structure_hash in taken or drawn.structure_hash in exclude) and passed < _OTHERS_TRIED:
             passed += 1
             redrawn += drawn.draws
             drawn = _known(draw(drawn.seed, wanted, passed), records)
-        if passed == _OTHERS_TRIED:
+        if is_old:
             raise InputError(
                 f"after {len(records)} of {n} problems there are hardly more of what is asked for: delete {out}, and "
                 "ask for fewer, or for more families, faults or sizes"

@@ -26,9 +26,9 @@ _WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.39, Size.LARG
 # Faults tried on one feasible model, and models tried for one kind of fault, before another is drawn.
 _FAULTS_TRIED = 6
 _MODELS_TRIED = 12
-# Kinds of problems tried for one problem, before what is asked for counts as not to be had. The rarest kind of a family
-# (`Family.faults`) is met in one of three.
-_PLANS_TRIED = 40
+# Kinds of problems tried before what is asked for counts as not to be had: to find that out, and once one was found.
+PLANS_TRIED_FIRST = 100
+_PLANS_TRIED = 5000
 
 
 @dataclass(frozen=True)
@@ -91,13 +91,14 @@ class _Plan:
     theme: str
 
 
-def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
+def draw_proven(seed: str, wanted: Wanted, first: int = 0, plans: int = _PLANS_TRIED) -> Made:
     """Draws a problem.
 
     Args:
         seed: What the problem depends on.
         wanted: What is asked for.
         first: Plans to pass over, each of which gives another problem.
+        plans: How many are tried.
 
     Raises:
         InputError: No model was found with what is asked for.
@@ -105,7 +106,7 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
     """
     bench = Bench(judge_of(WORK_LIMIT), Path(_scratch().name))
     draws = 0
-    for attempt in range(first, first + _PLANS_TRIED):
+    for attempt in range(first, first + plans):
         rng = random.Random(f"{seed}/{attempt}")
         plan = _plan(rng, wanted)
         for _ in range(_MODELS_TRIED):
@@ -114,7 +115,7 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0) -> Made:
             if made is not None:
                 return made
     raise InputError(
-        f"no problem found among {_PLANS_TRIED * _MODELS_TRIED} models of {_listed(wanted.families)}, sizes "
+        f"no problem found among {plans * _MODELS_TRIED} models of {_listed(wanted.families)}, sizes "
         f"{_listed(wanted.sizes)}, with faults {_listed(wanted.faults or ('all',))} and difficulty "
         f"{_listed(wanted.difficulties)}: ask for more of one of them"
     )

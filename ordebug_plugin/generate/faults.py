@@ -118,7 +118,7 @@ _KINDS = (
     Fault("A", "a sense turned around", SINGLE["A"]),
     Fault("B", "an upper bound too low, or a count declared as yes or no", SINGLE["B"]),
     Fault("C", "a coefficient wrong or left out", SINGLE["C"]),
-    Fault("D", "a row too many, which several others contradict", SINGLE["D"]),
+    Fault("D", "a row too many: it contradicts the sum of others, or is a stricter copy of one", SINGLE["D"]),
     Fault("E", "two or three independent faults", _several, _has_several),
     Fault(
         "F",

@@ -211,6 +211,8 @@ def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int
 
 def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path) -> dict[str, object]:
     problem_id = f"{name}f{place}"
+    pairs = zip(made.instance.original.rows, made.original.rows, strict=True)
+    renamed = {new.name: old.name for new, old in pairs if new.name != old.name}
     model_file = f"models/{problem_id}.mps"
     write_text(out / model_file, made.instance.broken.to_mps())
     return {
@@ -223,4 +225,5 @@ def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path
         **labels(made.instance, made.proof),
         "structure_hash": made.structure_hash,
         "original_hash": structure_hash(made.original),
+        **({"renamed_rows": renamed} if renamed else {}),
     }

@@ -54,25 +54,32 @@ class Sheet:
         self.add(column, *(f"{phrasing}{rule}" for phrasing in phrasings))
 
     def _ruled(self, column: Column, planned: float) -> tuple[Column, str]:
+        """The variable with a rule of its own, and the sentence that says so."""
         rng = self.rng
-        if column.integer and column.upper <= 1:
-            settled = round(planned)
-            said = rng.choice(("This is settled: it is exactly", "It has been decided, and is exactly"))
-            return replace(column, lower=settled, upper=settled), f" {said} {settled}."
-        if planned < _LEAST_RULED:
+        least, most = column.lower, column.upper
+        kind = rng.choice(("exactly", "range", "most", "least", "least"))
+        if column.integer and most <= 1:
+            least = most = round(planned)
+        elif planned < _LEAST_RULED:
             return column, ""
-        if column.upper == math.inf and rng.random() < 0.5:
-            most = above(planned, rng, 1.0, 1.3)
-            said = rng.choice(("Here at most {} can be had.", "It is no more than {} here."))
-            return replace(column, upper=most), f" {said.format(most)}"
-        least = below(planned, rng, 0.3, 1.0)
-        if least <= column.lower:
-            return column, ""
-        if least == planned and rng.random() < 0.5 and planned <= column.upper:
-            said = rng.choice(("It is fixed beforehand: exactly {}.", "Orders are out already, for exactly {}."))
-            return replace(column, lower=least, upper=least), f" {said.format(least)}"
-        said = rng.choice(("At least {} is agreed beforehand.", "Here no less than {} is wanted."))
-        return replace(column, lower=least), f" {said.format(least)}"
+        elif kind == "exactly" and planned == round(planned) and least <= planned <= most:
+            least = most = planned
+        else:
+            if kind in ("least", "range"):
+                least = max(least, below(planned, rng, 0.3 if kind == "least" else 0.85, 1.0))
+            if kind in ("most", "range"):
+                most = min(most, above(planned, rng, 1.0, 1.1))
+        if least == most:
+            rule = f"exactly {number(least)}"
+        else:
+            limits = [f"at least {number(least)}"] * (least > column.lower) + [f"at most {number(most)}"] * (
+                most < column.upper
+            )
+            if not limits:
+                return column, ""
+            rule = " and ".join(limits)
+        start = rng.choice(("In this case it is", "It has been agreed to be", "Here it is"))
+        return replace(column, lower=least, upper=most), f" {start} {rule}."
 
     def draft(self, overview: str) -> Draft:
         """What was collected, in the order in which it came."""

@@ -40,8 +40,9 @@ def lower_upper_bound(rng: random.Random, model: LinearModel) -> LinearModel | N
         upper = 1.0
     else:
         most = min(column.upper, _reach(rng, model, column))
-        upper = like(column.upper if column.upper < math.inf else 0.0, most * rng.choice((0.1, 0.2, 0.3, 0.5)))
-    return model.with_column(replace(column, upper=max(upper, column.lower)))
+        upper = like(column.upper if column.upper < math.inf else 0.0, most * rng.choice((0.1, 0.2, 0.3, 0.5, 0.8)))
+    # At its lower bound it would be fixed, and below it in conflict with that alone.
+    return model.with_column(replace(column, upper=upper)) if upper > column.lower or upper == 0 else None
 
 
 def raise_lower_bound(rng: random.Random, model: LinearModel) -> LinearModel | None:

@@ -1,4 +1,4 @@
-"""What names and places say of the elements of a conflict: no coefficient, no side and no sentence."""
+"""What names and places say of the elements of a conflict, and what the words of their statements do: no number."""
 
 from __future__ import annotations
 
@@ -30,6 +30,11 @@ def name_features(names: Sequence[str], places: Sequence[float]) -> tuple[tuple[
         )
         for number, (name, shape, place) in enumerate(zip(names, shapes, places, strict=True))
     )
+
+
+def word_features(statements: Sequence[str]) -> tuple[tuple[str, ...], ...]:
+    """What is seen of each where the words of its statement are all that is read."""
+    return tuple(tuple(sorted(set(re.findall(r"[^\W\d_]+(?!\w)", text.lower())))) for text in statements)
 
 
 def _tokens(name: str) -> Iterator[str]:

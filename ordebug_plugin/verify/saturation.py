@@ -25,7 +25,7 @@ from ordebug_plugin.statistics import Estimate, proportion
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import IIS
 from ordebug_plugin.verify.guessing import Choice, Leak, find_leak
-from ordebug_plugin.verify.names import name_features
+from ordebug_plugin.verify.names import name_features, word_features
 from ordebug_plugin.verify.parallel import call_each, judge_of
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 from ordebug_plugin.verify.shapes import shape_features
@@ -73,6 +73,7 @@ class Saturation:
         policies: Policy to figures.
         rows: What the names of rows give away, where a row is at fault.
         variables: What those of variables give away, where the bounds of a variable are.
+        words: What the words of statements give away, without a number, where all in the conflict have one.
         shapes: What rows and bounds give away by their own numbers, without what they should be.
         unjudged: (problem id, reason) of those that could not be judged by every policy.
     """
@@ -83,6 +84,7 @@ class Saturation:
     policies: Mapping[str, Figures]
     rows: Leak
     variables: Leak
+    words: Leak
     shapes: Leak
     unjudged: tuple[tuple[str, str], ...]
 
@@ -101,6 +103,7 @@ class Played:
         scores: One per policy; empty where the problem cannot be used at all.
         rows: Its conflict as a choice among rows; None where it has no IIS.
         variables: Likewise among variables.
+        words: Likewise among both, by the words of their statements; None where one has none.
         shapes: Likewise among both, by what they look like.
         failure: Why it could not be judged, or not by every policy.
     """
@@ -108,6 +111,7 @@ class Played:
     scores: tuple[Scores, ...]
     rows: Choice | None = None
     variables: Choice | None = None
+    words: Choice | None = None
     shapes: Choice | None = None
     failure: str | None = None
 
@@ -153,6 +157,7 @@ def measure_saturation(
         policies={name: _figures(problems, played, number) for number, name in enumerate(POLICIES)},
         rows=find_leak([one.rows for one in played if one.rows is not None]),
         variables=find_leak([one.variables for one in played if one.variables is not None]),
+        words=find_leak([one.words for one in played if one.words is not None]),
         shapes=find_leak([one.shapes for one in played if one.shapes is not None]),
         unjudged=tuple(
             (problem.id, one.failure) for problem, one in zip(problems, played, strict=True) if one.failure is not None
@@ -173,6 +178,7 @@ def play_one(work_limit: float, problem: Problem, group: str) -> Played:
         scores=tuple(score(episode) for episode in episodes),
         rows=None if iis is None else _choice(group, iis.rows, tuple(shape.rows), truth.rows),
         variables=None if iis is None else _choice(group, iis.bounds, tuple(shape.variables), truth.variables),
+        words=None if iis is None else _words(group, iis, problem),
         shapes=None if iis is None else _shapes(group, shape, iis, problem.truth),
         failure=failure,
     )
@@ -184,9 +190,20 @@ def _choice(group: str, names: tuple[str, ...], model: tuple[str, ...], culprits
     return Choice(group, seen, tuple(name in culprits for name in names))
 
 
+def _words(group: str, iis: IIS, problem: Problem) -> Choice | None:
+    stated = {} if problem.specification is None else problem.specification.statements
+    names = (*iis.rows, *iis.bounds)
+    if not all(name in stated for name in names):
+        return None
+    return Choice(group, word_features([stated[name] for name in names]), _culprits(iis, problem.truth))
+
+
 def _shapes(group: str, shape: Shape, iis: IIS, truth: Truth) -> Choice:
-    culprits = (*(name in truth.rows for name in iis.rows), *(name in truth.variables for name in iis.bounds))
-    return Choice(group, shape_features(shape, iis.rows, iis.bounds), culprits)
+    return Choice(group, shape_features(shape, iis.rows, iis.bounds), _culprits(iis, truth))
+
+
+def _culprits(iis: IIS, truth: Truth) -> tuple[bool, ...]:
+    return (*(name in truth.rows for name in iis.rows), *(name in truth.variables for name in iis.bounds))
 
 
 def _figures(problems: Sequence[Problem], played: Sequence[Played], number: int) -> Figures:

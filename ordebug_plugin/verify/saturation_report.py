@@ -38,8 +38,8 @@ def policy_table(found: Sequence[Saturation]) -> Table:
 
 def guess_table(found: Sequence[Saturation]) -> Table | None:
     """What can be guessed of the culprit; None where none is known."""
-    table = Table(title="the culprit, guessed by a classifier that sees of the IIS alone", title_justify="left")
-    for heading in ("benchmark", "what"):
+    table = Table(title="the culprit, guessed by a classifier from one thing alone", title_justify="left")
+    for heading in ("benchmark", "from"):
         table.add_column(heading, no_wrap=True)
     for heading in ("problems", "chance", "right", "difference", "verdict"):
         table.add_column(heading, justify="right")
@@ -47,6 +47,7 @@ def guess_table(found: Sequence[Saturation]) -> Table | None:
         seen = (
             ("names and places of rows", one.rows),
             ("names and places of variables", one.variables),
+            ("the words of statements", one.words),
             ("what rows and bounds look like", one.shapes),
         )
         for noun, leak in seen:
@@ -81,6 +82,7 @@ def saturation_record(found: Sequence[Saturation]) -> dict[str, object]:
                     noun: {**asdict(leak), "above_chance": leak.above_chance}
                     for noun, leak in (("rows", one.rows), ("variables", one.variables))
                 },
+                "words": {**asdict(one.words), "above_chance": one.words.above_chance},
                 "shapes": {**asdict(one.shapes), "above_chance": one.shapes.above_chance},
                 "unjudged": [{"problem_id": name, "reason": reason} for name, reason in one.unjudged],
             }
