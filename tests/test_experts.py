@@ -35,8 +35,8 @@ WRITTEN = tuple(name for name, family in FAMILIES.items() if not family.plain)
 NAME = re.compile(r"\b[rv]\d+\b")
 AGREEMENT = re.compile(r"correct\.|is right:|as stated|so the specification has it|agrees with|nothing wrong")
 NUMBER = re.compile(r"(?<![\w.])-?\d+(?:\.\d+)?(?:e[+-]?\d+)?(?!\w)")
-# ``4 * 90 + 3 * (-13) - 60 = 261``
-SUM = re.compile(r"((?:(?:-?\(-[\d.]+\)|-?[\d.]+) [*+-] )+(?:\(-[\d.]+\)|-?[\d.]+)) = (-?[\d.]+)")
+# ``(185 - 3 * (-13)) / 2 = 112``
+SUM = re.compile(r"(?<![\w.])([-\d.()*/+ ]*\d\)* [*/+-] [-\d.()*/+ ]*) = (-?[\d.]*\d)")
 PHRASE = re.compile(r"(?:at most|at least|exactly) -?[\d.e+]*\d|between -?[\d.e+]+ and -?[\d.e+]*\d")
 Played = list[tuple[Problem, tuple[Turn, ...]]]
 
@@ -141,8 +141,10 @@ def facts(problem: Problem, judge: Judge, turn: Turn, style: Style) -> tuple[Cha
         numbers |= {f"{number:.12g}" for number in turn.action.numbers}
         numbers |= set(NUMBER.findall(turn.action.expression or ""))
     if chain is not None:
-        told = [chain.reach, chain.side, chain.gap, *(link.value for link in chain.links)]
-        told += [number for _, coefficient, value in chain.parts for number in (abs(coefficient), coefficient, value)]
+        told = [chain.reach, chain.side, chain.gap]
+        told += [number for link in chain.links for number in (link.value, link.side, abs(link.coefficient))]
+        parts = [*chain.parts, *(part for link in chain.links for part in link.others)]
+        told += [number for _, coefficient, value in parts for number in (abs(coefficient), coefficient, value)]
         numbers |= {f"{number:.12g}" for number in told}
     for name in observation.iis.rows if observation.iis else ():  # a coefficient of one is not written in a row
         numbers |= {f"{value:.12g}" for _, value in observation.terms[name]}
@@ -339,7 +341,7 @@ def test_chains_hold_and_explain_many_conflicts(benchmark: Benchmark, judge: Jud
         if chain is not None and chain.row not in {link.row for link in chain.links}:
             implied(chain, rows, bounds)
             explained += 1
-    assert explained > 0.3 * N
+    assert explained > 0.25 * N
 
 
 def test_a_chain_by_hand() -> None:
@@ -448,7 +450,8 @@ def test_nothing_follows_from_a_wrong_step(
         if last is None or last.action is None or last.refused or not last.action.is_repair:
             continue
         after += not turns[0].learn
-        changed = [step.action.target for step in turn.observation.history if step.action is not None]
+        actions = [step.action for step in turn.observation.history if step.action is not None]
+        changed = [action.target for action in actions if action.is_repair]
         if NOT_OF_A_WRONG_STEP.search(thought(turn)):  # what was repaired was a fault, and no wrong step
             assert last.action.target in faults(problem), turn.answer
             assert changed.count(last.action.target) == 1, turn.answer

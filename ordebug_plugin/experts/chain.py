@@ -22,12 +22,25 @@ _TOLERANCE = 1e-7
 
 @dataclass(frozen=True)
 class Link:
-    """A row narrows a variable: with the others as narrow as they are, it must be at least, or at most, a value."""
+    """A row narrows a variable: with the others as narrow as they are, it must be at least, or at most, a value.
+
+    Attributes:
+        row: The row.
+        variable: The variable.
+        value: (side - what the others contribute) / coefficient.
+        is_lower: Whether it must be at least that.
+        side: What the row may be at most, or must be at least.
+        coefficient: Of the variable in the row.
+        others: What each other variable contributes: (variable, coefficient, value).
+    """
 
     row: str
     variable: str
     value: float
     is_lower: bool
+    side: float
+    coefficient: float
+    others: tuple[tuple[str, float, float], ...]
 
 
 @dataclass(frozen=True)
@@ -138,7 +151,7 @@ def _narrow(state: _State, row: str, terms: Terms, interval: Interval) -> bool:
                 continue
             below = state.links(others, least=is_above)
             state.ends[name, is_lower] = value
-            state.support[name, is_lower] = (*below, Link(row, name, value, is_lower))
+            state.support[name, is_lower] = (*below, Link(row, name, value, is_lower, side, coefficient, tuple(others)))
             changed = True
     return changed
 
