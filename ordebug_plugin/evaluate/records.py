@@ -21,7 +21,12 @@ from ordebug_plugin.verdict import IIS, Audit, Status
 
 def dump_episode(episode: Episode) -> str:
     """One line of JSON, without the newline."""
-    record = {
+    return json.dumps(episode_record(episode), ensure_ascii=False, allow_nan=False)
+
+
+def episode_record(episode: Episode) -> dict[str, Any]:
+    """An episode as plain data."""
+    return {
         "problem_id": episode.problem_id,
         "problem_hash": episode.problem_hash,
         "error_type": episode.error_type,
@@ -37,7 +42,6 @@ def dump_episode(episode: Episode) -> str:
         "repair": _repair_out(episode.repair),
         "action_set": "extended" if episode.extended else "public",
     }
-    return json.dumps(record, ensure_ascii=False, allow_nan=False)
 
 
 def load_episodes(path: Path) -> Iterator[Episode]:

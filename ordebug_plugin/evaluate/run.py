@@ -146,7 +146,7 @@ def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) ->
         raise unusable[0].error
     write_text(out / EPISODES, "".join(dump_episode(episode) + "\n" for episode in episodes))
     summary = summarize(episodes, max_steps)
-    write_text(out / SUMMARY, json.dumps(summary_record(summary), indent=2, ensure_ascii=False) + "\n")
+    write_text(out / SUMMARY, summary_text(summary))
     errors = tuple(episode.error for episode in episodes if episode.error is not None)
     return RunResult(summary, tuple(unusable), errors)
 
@@ -171,6 +171,11 @@ def missing_episodes(folder: Path, config: Mapping[str, Any], episodes: Sequence
     unusable = folder / UNUSABLE
     apart = len(unusable.read_text(encoding="utf-8").splitlines()) if unusable.exists() else 0
     return int(config["problems"]) - len(episodes) - apart
+
+
+def summary_text(summary: Summary) -> str:
+    """The bytes of ``summary.json``."""
+    return json.dumps(summary_record(summary), indent=2, ensure_ascii=False) + "\n"
 
 
 def summary_record(summary: Summary) -> dict[str, Any]:

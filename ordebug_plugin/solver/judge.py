@@ -9,6 +9,7 @@ Limits are WorkLimit, never TimeLimit: the same question has the same answer on 
 
 from __future__ import annotations
 
+import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
@@ -27,6 +28,7 @@ from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
+from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
@@ -53,6 +55,7 @@ class Judge:
         work_limit: WorkLimit of every single Gurobi call, in work units.
         patience: Seconds of every single Gurobi call, after which it counts as failed.
         models_kept: How many models stay in memory, the most recently used ones.
+        ledger: Keep a list of all questions (`calls`).
 
     Raises:
         SolverError: No Gurobi environment can be started (licence).
@@ -64,11 +67,14 @@ class Judge:
         work_limit: float = DEFAULT_WORK_LIMIT,
         patience: float = DEFAULT_PATIENCE,
         models_kept: int = 256,
+        ledger: bool = False,
     ) -> None:
         self._work_limit = work_limit
-        self._env = start_environment(TimeLimit=patience, **environment_parameters(work_limit))
+        self._patience = patience
+        self._env = start_environment(**self.parameters)
         self._models: OrderedDict[str, Loaded] = OrderedDict()
         self._models_kept = models_kept
+        self._calls: list[Call] | None = [] if ledger else None
 
     def __enter__(self) -> Judge:
         """Returns the judge itself."""
@@ -79,6 +85,16 @@ class Judge:
     ) -> None:
         """Closes the judge."""
         self.close()
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """What Gurobi was asked so far, where a ledger is kept."""
+        return tuple(self._calls or ())
+
+    @property
+    def parameters(self) -> dict[str, float]:
+        """The Gurobi parameters that every model starts with."""
+        return {"TimeLimit": self._patience, **environment_parameters(self._work_limit)}
 
     def close(self) -> None:
         """Frees every model and the Gurobi environment."""
@@ -196,9 +212,13 @@ class Judge:
         if key not in answers:
             if len(answers) >= _ANSWERS_KEPT:
                 answers.clear()
+            began = time.perf_counter()
             try:
                 with _gurobi_errors(problem):
                     answers[key] = ask(loaded.rewritten(edits.rewrites), edits)
+                if self._calls is not None:
+                    seconds = time.perf_counter() - began
+                    self._calls.append(Call(name, problem.content_hash, edits, str(answers[key]), seconds))
             finally:
                 if key not in answers:  # the model may carry half of the edits: read it anew next time
                     with _gurobi_errors(problem):

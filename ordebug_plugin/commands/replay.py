@@ -1,0 +1,173 @@
+"""``ordebug replay``: is a recorded run what the solver says?"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import math
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from rich.markup import escape
+
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    LOG,
+    RESULTS,
+    Subparsers,
+    add_workers_option,
+    print_json,
+    progress,
+    workers,
+)
+from ordebug_plugin.edits import Edits, Interval
+from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.replay import Replayed, replay_run
+from ordebug_plugin.evaluate.run import load_run
+from ordebug_plugin.files import write_text
+from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.solver import Judge, gurobi_version
+
+_SHOWN = 20
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = commands.add(
+        "replay",
+        "carry out the recorded actions of a run again, and confirm each status, IIS and objective; exit 1 when one "
+        "is not as recorded",
+        "ordebug replay runs/sft --episode p00007 --ledger ledger.jsonl",
+    )
+    parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder written by `ordebug eval`")
+    parser.add_argument(
+        "--bench",
+        type=Path,
+        metavar="DIR",
+        help="benchmark of the run (default: the one it names, as a path from here)",
+    )
+    parser.add_argument("--episode", metavar="ID", help="only the episodes of this problem")
+    parser.add_argument(
+        "--ledger", type=Path, metavar="FILE.jsonl", help="write every question to Gurobi, with versions and parameters"
+    )
+    parser.add_argument("--json", action="store_true", help="print every difference as JSON")
+    add_workers_option(parser)
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Replays a run.
+
+    Returns:
+        0 where everything is as recorded, 1 where something is not, or could not be carried out.
+
+    Raises:
+        InputError: The run, the benchmark or an option cannot be used.
+        SolverError: Gurobi cannot start.
+    """
+    config, episodes = load_run(options.run_folder)
+    if options.episode is not None:
+        episodes = tuple(episode for episode in episodes if episode.problem_id == options.episode)
+        if not episodes:
+            raise InputError(f"{options.run_folder} has no episode of a problem {options.episode!r}")
+    if options.ledger is not None and options.ledger.exists():
+        raise InputError(f"{options.ledger} is there already: name another file, or delete it first")
+    work_limit = float(config["work_limit"])
+    with Judge(work_limit=work_limit) as judge:
+        parameters = judge.parameters
+    versions = (str(config["versions"]["gurobi"]), gurobi_version())
+    if versions[0] != versions[1]:
+        LOG.print(f"note: recorded with Gurobi {versions[0]}, replayed with {versions[1]}: another IIS may be found")
+    bench = options.bench if options.bench is not None else Path(config["benchmark"])
+    wrong = 0
+    with progress("episodes", len(episodes)) as advance:
+
+        def on_progress(result: Replayed) -> None:
+            nonlocal wrong
+            wrong += not result.confirmed
+            advance(f"{wrong} not confirmed")
+
+        results = replay_run(
+            episodes,
+            load_benchmark(bench).problems,
+            max_steps=int(config["max_steps"]),
+            work_limit=work_limit,
+            workers=workers(options),
+            on_progress=on_progress,
+        )
+    if options.ledger is not None:
+        head = {
+            "gurobi": versions[1],
+            "parameters": parameters,
+            "run": str(options.run_folder),
+            "benchmark": str(bench),
+        }
+        lines = [head, *(line for result in results for line in _calls(result))]
+        write_text(options.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    turns, confirmed = sum(result.turns for result in results), sum(result.confirmed for result in results)
+    if options.json:
+        found = [_record(result) for result in results if not result.confirmed]
+        print_json(
+            {
+                "episodes": len(results),
+                "confirmed": confirmed,
+                "turns": turns,
+                "gurobi": versions,
+                "not_confirmed": found,
+            }
+        )
+    else:
+        _print(results)
+        RESULTS.print(f"{confirmed} of {len(results)} episodes confirmed, {turns} turns carried out again")
+    return DONE if confirmed == len(results) else FINDINGS
+
+
+def _print(results: list[Replayed]) -> None:
+    failing = [result for result in results if not result.confirmed]
+    for result in failing[:_SHOWN]:
+        if result.failure is not None:
+            RESULTS.print(escape(f"{result.problem_id}, sample {result.sample}: not carried out: {result.failure}"))
+        for one in result.differences:
+            where = f"turn {one.turn}" if one.turn else "the episode"
+            changed = f"{one.what} was {one.recorded}, is {one.found}"
+            RESULTS.print(escape(f"{result.problem_id}, sample {result.sample}, {where}: {changed}"))
+    if len(failing) > _SHOWN:
+        RESULTS.print(f"… and {len(failing) - _SHOWN} more episodes (--json has them all)")
+
+
+def _record(result: Replayed) -> dict[str, Any]:
+    return {
+        "problem_id": result.problem_id,
+        "sample": result.sample,
+        "failure": result.failure,
+        "differences": [asdict(one) for one in result.differences],
+    }
+
+
+def _calls(result: Replayed) -> list[dict[str, Any]]:
+    return [
+        {
+            "problem_id": result.problem_id,
+            "sample": result.sample,
+            "question": call.question,
+            "model": call.model,
+            "edits": _edits(call.edits),
+            "answer": call.answer,
+            "seconds": round(call.seconds, 6),
+        }
+        for call in result.calls
+    ]
+
+
+def _edits(edits: Edits) -> dict[str, Any]:
+    return {
+        "rows": {name: _sides(interval) for name, interval in edits.rows},
+        "variables": {name: _sides(interval) for name, interval in edits.variables},
+        "rewrites": {name: dict(terms) for name, terms in edits.rewrites},
+    }
+
+
+def _sides(interval: Interval) -> list[float | str]:
+    return [str(side) if math.isinf(side) else side for side in (interval.lower, interval.upper)]
