@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json, progress
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.comparison import comparison_record, load_comparison
 from ordebug_plugin.evaluate.latex import render_latex
@@ -61,7 +61,8 @@ def run(options: argparse.Namespace) -> int:
     if len(options.runs) < 2:
         raise InputError("compare needs at least two runs")
     _check_outputs(options)
-    comparison = load_comparison(options.runs)
+    with progress("figures and tests", 2 * len(options.runs) - 1) as advance:
+        comparison = load_comparison(options.runs, advance)
     for note in comparison.notes:
         LOG.print(f"note: {note}")
     record = comparison_record(comparison)

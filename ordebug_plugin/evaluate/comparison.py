@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from itertools import pairwise
 from pathlib import Path
@@ -158,19 +158,28 @@ class Comparison:
         )
 
 
-def load_comparison(folders: Sequence[Path]) -> Comparison:
+def load_comparison(folders: Sequence[Path], on_progress: Callable[[str], None] = lambda _: None) -> Comparison:
     """Reads runs and compares them.
+
+    Args:
+        folders: Two or more, each written by ``ordebug eval``.
+        on_progress: Called with the name of each run when its figures are there, and again for each but the first
+            when it was tested against the one before it.
 
     Raises:
         InputError: A folder holds no run, or two runs that follow each other share no problem.
     """
     loaded = [load_run(folder) for folder in folders]
     names = _names(folders)
-    runs = tuple(
-        _run(name, config, episodes, missing_episodes(folder, config, episodes))
-        for name, folder, (config, episodes) in zip(names, folders, loaded, strict=True)
-    )
-    return Comparison(runs, tuple(_pairing(one, two) for one, two in pairwise(runs)), tuple(_notes(runs)))
+    runs: list[Run] = []
+    for name, folder, (config, episodes) in zip(names, folders, loaded, strict=True):
+        runs.append(_run(name, config, episodes, missing_episodes(folder, config, episodes)))
+        on_progress(name)
+    pairings: list[Pairing] = []
+    for one, two in pairwise(runs):
+        pairings.append(_pairing(one, two))
+        on_progress(f"{two.name} against {one.name}")
+    return Comparison(tuple(runs), tuple(pairings), tuple(_notes(runs)))
 
 
 def _run(name: str, config: Mapping[str, Any], episodes: tuple[Episode, ...], missing: int) -> Run:

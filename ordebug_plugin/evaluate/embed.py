@@ -162,7 +162,7 @@ def _detail(episode: Episode, scores: Scores, story: Story, texts: _Texts) -> di
         "touched": sorted(name for _, name in touched_elements(episode)),
         "original": truth.objective,
         "objective": None if repair is None else repair.objective,
-        "lost": [] if repair is None else list(repair.audit.lost_rows),
+        "lost": [] if repair is None else sorted(set(repair.audit.lost_rows) - set(truth.added_rows)),
         "scores": {
             "hit": _number(scores.hit),
             "DA-F1": _number(scores.da_f1),

@@ -64,7 +64,7 @@ def curves(drawn: Sequence[Curve], *, across: str, logarithmic: bool = False) ->
     xs = [x for curve in drawn for x, _ in curve.points]
     height = 300
     low, high = min(xs), max(xs)
-    ticks = _log_ticks(low, high) if logarithmic else _ticks(low, high)
+    ticks = _log_ticks(low, high) if logarithmic else _ticks(low, high, least=1)
     low, high = min(low, ticks[0]), max(high, ticks[-1])
 
     def right(x: float) -> float:
@@ -153,7 +153,7 @@ def columns(number: int, name: str, counts: Sequence[tuple[str, int]], most: flo
         counts: Class and number of episodes.
         most: The largest share of any class in any run: all plots have its scale.
     """
-    width, height, left, bottom = 360, 210, 46, 66
+    width, height, left, bottom = 360, 210, 58, 70
     total = sum(count for _, count in counts)
     step = (width - left - 6) / max(1, len(counts))
     scale = (height - bottom - _TOP) / max(most, 1e-9)
@@ -253,11 +253,11 @@ def _cut(label: str, most: int = _LABEL) -> str:
     return label if len(label) <= most else label[: most - 1] + "…"
 
 
-def _ticks(low: float, high: float) -> list[float]:
-    """About five round numbers that hold the range."""
+def _ticks(low: float, high: float, least: float = 0.0) -> list[float]:
+    """About five round numbers that hold the range, at least so far apart."""
     if high <= low:
         return [low]
-    raw = (high - low) / 5
+    raw = max(least, (high - low) / 5)
     power = 10.0 ** math.floor(math.log10(raw))
     step = next(factor * power for factor in (1, 2, 5, 10) if factor * power >= raw - 1e-12)
     first, last = math.floor(low / step + 1e-9), math.ceil(high / step - 1e-9)
