@@ -103,6 +103,19 @@ def test_recovery_by_tokens_counts_what_was_recovered_that_cheaply(runs: Runs) -
     assert recovery_by_tokens(list(load_episodes(runs.folders[0] / "episodes.jsonl"))) == ()
 
 
+def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    (lost / "config.yaml").write_bytes((runs.folders[2] / "config.yaml").read_bytes())
+    episodes = runs.episodes("oracle")
+    for episode in episodes[:20]:
+        episode.update(outcome=None, error="ServerError: gone", repair=None)
+    (lost / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    (pairing,) = load_comparison([runs.folders[2], lost]).pairings
+    assert {pair.metric for pair in pairing.overall if pair.difference.n == PROBLEMS - 20} >= {"rr@1", "rr@5", "hit"}
+    assert all(pair.difference.value == 0 for pair in pairing.overall)
+
+
 class TestMarkdown:
     def test_the_published_table_holds_the_figures(self, runs: Runs, outputs: Path) -> None:
         table = (outputs / "c.md").read_text().partition("## As published")[2].partition("## All measures")[0]

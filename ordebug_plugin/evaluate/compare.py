@@ -55,9 +55,14 @@ class Paired:
         return f"{difference.value:+.3f}{interval}" + ("" if math.isnan(self.p) else f", p = {self.p:.2g}")
 
 
+def _recovered_within(scores: Scores, turns: int) -> float:
+    """Whether a problem was recovered in time; NaN where that is undecided, or the episode was lost."""
+    return float(scores.recovered_at <= turns) if scores.scored and not scores.limited else math.nan
+
+
 _YES_NO: dict[str, Callable[[Scores], float]] = {
-    "rr@1": lambda s: math.nan if s.limited else float(s.recovered_at <= 1),
-    "rr@5": lambda s: math.nan if s.limited else float(s.recovered_at <= 5),
+    "rr@1": lambda s: _recovered_within(s, 1),
+    "rr@5": lambda s: _recovered_within(s, 5),
     "hit": lambda s: s.hit,
     "iis_hit": lambda s: s.iis_hit,
 }

@@ -135,7 +135,7 @@ class Comparison:
     @property
     def incomplete(self) -> bool:
         """Whether a run was interrupted."""
-        return any(run.missing for run in self.runs)
+        return any(run.missing > 0 for run in self.runs)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -285,7 +285,7 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     if len({(run.config["max_steps"], run.config["benchmark_hash"]) for run in runs}) > 1:
         notes.append("the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
     for run in runs:
-        if run.missing:
+        if run.missing > 0:
             notes.append(
                 f"{run.name} is incomplete, {run.missing} of {run.config['problems']} problems are missing: the ones "
                 "that ended first are the short ones, so its figures are biased"
