@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
@@ -13,6 +14,8 @@ from ordebug_plugin.scoring import Scores, score
 from ordebug_plugin.statistics import Estimate, mean, proportion, ratio
 
 RR_TURNS = (1, 5, 10, 15, 20)
+# The label of episodes that have none.
+UNLABELLED = "unknown"
 
 
 @dataclass(frozen=True)
@@ -40,17 +43,60 @@ def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
         max_turns: Turns that were allowed; RR@k is undefined for larger k.
     """
     outcomes: dict[str, int] = {}
-    groups: dict[str, list[Episode]] = {}
     for episode in episodes:
-        name = str(episode.outcome) if episode.outcome is not None else "infra"
+        name = outcome_name(episode)
         outcomes[name] = outcomes.get(name, 0) + 1
-        groups.setdefault(episode.error_type or "unknown", []).append(episode)
     return Summary(
         n=len(episodes),
         outcomes=dict(sorted(outcomes.items())),
         metrics=measure(episodes, max_turns),
-        by_type={name: measure(group, max_turns) for name, group in sorted(groups.items())},
+        by_type=measure_by(episodes, max_turns, fault_type),
     )
+
+
+def outcome_name(episode: Episode) -> str:
+    """How an episode ended, in one word; ``infra`` where it was lost."""
+    return "infra" if episode.outcome is None else str(episode.outcome)
+
+
+def fault_type(episode: Episode) -> str:
+    """The fault label, or ``unknown``."""
+    return episode.error_type or UNLABELLED
+
+
+def measure_by(
+    episodes: Iterable[Episode], max_turns: int, label: Callable[[Episode], str]
+) -> dict[str, dict[str, Estimate]]:
+    """Every figure of each group of episodes, by the label that makes the groups."""
+    groups: dict[str, list[Episode]] = {}
+    for episode in episodes:
+        groups.setdefault(label(episode), []).append(episode)
+    return {name: measure(group, max_turns) for name, group in sorted(groups.items())}
+
+
+def recovery_by_turn(episodes: Sequence[Episode], max_turns: int) -> tuple[Estimate, ...]:
+    """RR@k for every k from 1 to the turns that were allowed."""
+    decided = _decided([score(episode) for episode in episodes])
+    return tuple(_recovered_within(decided, k) for k in range(1, max_turns + 1))
+
+
+def recovery_by_tokens(episodes: Sequence[Episode], points: int = 60) -> tuple[tuple[float, Estimate], ...]:
+    """Share of problems recovered with at most so many completion tokens, over the episodes that counted any.
+
+    Args:
+        episodes: Those of a run.
+        points: At how many budgets to ask at most: quantiles of what the recovered episodes took.
+
+    Returns:
+        Budgets in ascending order, each with the share; empty where no tokens were counted.
+    """
+    decided = [scores for scores in _decided([score(episode) for episode in episodes]) if not math.isnan(scores.tokens)]
+    costs = sorted(scores.tokens for scores in decided if scores.recovered)
+    if not costs:
+        return ()
+    steps = min(points, len(costs)) - 1
+    budgets = sorted({costs[round(number * (len(costs) - 1) / max(1, steps))] for number in range(steps + 1)})
+    return tuple((budget, proportion(bisect_right(costs, budget), len(decided))) for budget in budgets)
 
 
 def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
@@ -78,13 +124,8 @@ def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[
     def over_recovered(value: Callable[[Scores], float]) -> Estimate:
         return mean([value(scores) if scores.recovered else math.nan for scores in scored], clusters)
 
-    # An episode that ended at the solver's work limit is neither success nor failure.
-    decided = [scores for scores in scored if not scores.limited]
-    figures = {
-        f"rr@{k}": proportion(sum(scores.recovered_at <= k for scores in decided), len(decided))
-        for k in RR_TURNS
-        if k <= max_turns
-    }
+    decided = _decided(scored)
+    figures = {f"rr@{k}": _recovered_within(decided, k) for k in RR_TURNS if k <= max_turns}
     touched, rows = [float(s.iis_touched) for s in scored], [float(s.iis_rows) for s in scored]
     return figures | {
         "da": ratio(touched, rows, clusters),
@@ -108,6 +149,15 @@ def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[
         "limit": proportion(sum(s.limited for s in scored), len(scored)),
         "infra": proportion(len(pairs) - len(scored), len(pairs)),
     }
+
+
+def _decided(scores: Iterable[Scores]) -> list[Scores]:
+    """An episode that ended at the solver's work limit, or was lost, is neither success nor failure."""
+    return [one for one in scores if one.scored and not one.limited]
+
+
+def _recovered_within(decided: Sequence[Scores], turns: int) -> Estimate:
+    return proportion(sum(scores.recovered_at <= turns for scores in decided), len(decided))
 
 
 def _action_shares(episodes: Sequence[Episode]) -> dict[str, Estimate]:

@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.env import Outcome
 from ordebug_plugin.episode import Episode
+from ordebug_plugin.truth import Truth
+from ordebug_plugin.verdict import IIS
 
 
 @dataclass(frozen=True)
@@ -70,9 +72,9 @@ def score(episode: Episode) -> Scores:
     repairs = _repairs(episode)
     touched = touched_elements(episode)
     first = {_element(repairs[0])} if repairs else set()
-    iis_rows = set() if episode.iis is None else {("row", name) for name in episode.iis.rows}
-    iis = iis_rows | (set() if episode.iis is None else {("variable", name) for name in episode.iis.bounds})
-    culprit = {("row", name) for name in episode.truth.rows} | {("variable", name) for name in episode.truth.variables}
+    iis = conflict_elements(episode.iis)
+    iis_rows = {element for element in iis if element[0] == "row"}
+    culprit = culprit_elements(episode.truth)
     scored = episode.outcome is not None
     recovered = episode.outcome is Outcome.RECOVERED
     decided = scored and episode.outcome is not Outcome.LIMIT
@@ -105,6 +107,18 @@ def score(episode: Episode) -> Scores:
 def touched_elements(episode: Episode) -> set[tuple[str, str]]:
     """What the repairs of an episode changed: (``row`` or ``variable``, name)."""
     return {_element(action) for action in _repairs(episode)}
+
+
+def conflict_elements(iis: IIS | None) -> set[tuple[str, str]]:
+    """What an IIS holds that an action can touch, as `touched_elements` names it."""
+    if iis is None:
+        return set()
+    return {("row", name) for name in iis.rows} | {("variable", name) for name in iis.bounds}
+
+
+def culprit_elements(truth: Truth) -> set[tuple[str, str]]:
+    """What is at fault, as `touched_elements` names it; nothing where that is unknown."""
+    return {("row", name) for name in truth.rows} | {("variable", name) for name in truth.variables}
 
 
 def optimality_preservation(objective: float, original: float) -> float:

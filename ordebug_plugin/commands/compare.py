@@ -3,18 +3,20 @@
 from __future__ import annotations
 
 import argparse
-import math
-from dataclasses import asdict
-from itertools import pairwise
+import json
+from collections.abc import Iterator
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
-from ordebug_plugin.episode import Episode
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json, progress
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.compare import Paired, compare_runs
-from ordebug_plugin.evaluate.run import load_run, missing_episodes, summary_record
+from ordebug_plugin.evaluate.comparison import comparison_record, load_comparison
+from ordebug_plugin.evaluate.latex import render_latex
+from ordebug_plugin.evaluate.markdown import render_markdown
+from ordebug_plugin.evaluate.page import render_page
 from ordebug_plugin.evaluate.table import comparison_table, paired_table
-from ordebug_plugin.metrics import summarize
+from ordebug_plugin.files import check_writable, write_text
+
+_STDOUT = Path("-")
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -22,10 +24,27 @@ def add_parser(commands: Subparsers) -> None:
     parser = commands.add(
         "compare",
         "put runs side by side, and test each against the one before it on the problems they share",
-        "ordebug compare runs/base runs/sft runs/drop-first",
+        "ordebug compare runs/base runs/sft runs/drop-first --page compare.html",
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders written by `ordebug eval`")
-    parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
+    parser.add_argument(
+        "--json",
+        type=Path,
+        nargs="?",
+        const=_STDOUT,
+        metavar="FILE",
+        help="write every figure as JSON; without FILE print JSON instead of tables",
+    )
+    parser.add_argument("--md", type=Path, metavar="FILE", help="write tables and verdicts as Markdown")
+    parser.add_argument(
+        "--latex", type=Path, metavar="FILE", help="write the published table (booktabs); its caption names the runs"
+    )
+    parser.add_argument(
+        "--page",
+        type=Path,
+        metavar="FILE.html",
+        help="write one page to send: tables, plots, and every episode turn by turn; it works offline",
+    )
     parser.set_defaults(run=run)
 
 
@@ -36,54 +55,53 @@ def run(options: argparse.Namespace) -> int:
         0, or 1 when a run is incomplete.
 
     Raises:
-        InputError: A folder holds no run, two runs share no problem, or there are fewer than two.
+        InputError: A folder holds no run, two runs share no problem, there are fewer than two, or an output cannot be
+            written.
     """
     if len(options.runs) < 2:
         raise InputError("compare needs at least two runs")
-    names = _names(options.runs)
-    partial = False
-    loaded = {name: load_run(folder) for name, folder in zip(names, options.runs, strict=True)}
-    summaries = {name: summarize(episodes, int(config["max_steps"])) for name, (config, episodes) in loaded.items()}
-    episodes: dict[str, tuple[Episode, ...]] = {name: entry[1] for name, entry in loaded.items()}
-    pairs = {(one, two): compare_runs(episodes[one], episodes[two]) for one, two in pairwise(names)}
-    for (one, two), results in pairs.items():
-        if all(pair.difference.n == 0 for pair in results):
-            raise InputError(f"{one} and {two} share no problem: they cannot be compared")
-    if len({(config["max_steps"], config["benchmark_hash"]) for config, _ in loaded.values()}) > 1:
-        LOG.print("note: the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
-    for name, folder in zip(names, options.runs, strict=True):
-        missing = missing_episodes(folder, *loaded[name])
-        if missing:
-            partial = True
-            LOG.print(
-                f"{name} is incomplete, {missing} of {loaded[name][0]['problems']} problems are missing: the ones"
-            )
-            LOG.print("that ended first are the short ones, so its figures are biased")
-    if options.json:
-        print_json(
-            {
-                "runs": {name: summary_record(summary) for name, summary in summaries.items()},
-                "paired": [
-                    {"first": one, "second": two, **_paired_record(pair)}
-                    for (one, two), results in pairs.items()
-                    for pair in results
-                ],
-            }
-        )
-        return FINDINGS if partial else DONE
-    RESULTS.print(comparison_table(summaries))
-    for (one, two), results in pairs.items():
-        RESULTS.print(paired_table(one, two, results))
-    return FINDINGS if partial else DONE
+    _check_outputs(options)
+    with progress("figures and tests", 2 * len(options.runs) - 1) as advance:
+        comparison = load_comparison(options.runs, advance)
+    for note in comparison.notes:
+        LOG.print(f"note: {note}")
+    record = comparison_record(comparison)
+    if options.json == _STDOUT:
+        print_json(record)
+    else:
+        RESULTS.print(comparison_table(comparison.summaries))
+        for pairing in comparison.pairings:
+            RESULTS.print(paired_table(pairing.first, pairing.second, pairing.overall))
+    if options.json not in (None, _STDOUT):
+        _write(options.json, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+    if options.md is not None:
+        _write(options.md, render_markdown(comparison))
+    if options.latex is not None:
+        _write(options.latex, render_latex(comparison))
+    if options.page is not None:
+        _write(options.page, render_page(comparison))
+    return FINDINGS if comparison.incomplete else DONE
 
 
-def _names(folders: list[Path]) -> list[str]:
-    """Folder names where they are unique, whole paths where they are not."""
-    names = [folder.resolve().name for folder in folders]
-    return names if len(set(names)) == len(names) else [str(folder) for folder in folders]
+def _outputs(options: argparse.Namespace) -> Iterator[Path]:
+    for path in (options.json, options.md, options.latex, options.page):
+        if path is not None and path != _STDOUT:
+            yield path
 
 
-def _paired_record(pair: Paired) -> dict[str, object]:
-    record = {**asdict(pair.difference), "p": pair.p}
-    defined = {key: None if math.isnan(value) else value for key, value in record.items()}
-    return {"metric": pair.metric, **defined, "separable": pair.separable, "verdict": pair.verdict}
+def _check_outputs(options: argparse.Namespace) -> None:
+    """Finds out what is wrong with the names of the outputs before the work."""
+    outputs = list(_outputs(options))
+    if len({path.resolve() for path in outputs}) < len(outputs):
+        raise InputError("two outputs have the same name: give each of --json, --md, --latex and --page its own")
+    folders = {folder.resolve() for folder in options.runs}
+    for path in outputs:
+        if path.resolve().parent in folders:
+            raise InputError(f"{path}: lies in the folder of a run: write it elsewhere, so that runs stay as they are")
+        check_writable(path)
+
+
+def _write(path: Path, text: str) -> None:
+    write_text(path, text)
+    size = path.stat().st_size
+    LOG.print(f"wrote {path} ({size / 1e6:.1f} MB)" if size >= 1e6 else f"wrote {path} ({size / 1e3:.0f} kB)")

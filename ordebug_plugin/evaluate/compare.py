@@ -38,10 +38,31 @@ class Paired:
             return f"not separable at n={self.difference.n}"
         return "higher" if self.difference.value > 0 else "lower"
 
+    def sentence(self, first: str, second: str) -> str:
+        """The verdict with the names of the runs and what it rests on, without a point."""
+        if self.difference.n == 0:
+            return f"{self.metric}: {second} and {first} share no problem where it is defined"
+        basis = f"{self.basis}, n={self.difference.n}"
+        if not self.separable:
+            return f"{self.metric}: {second} and {first} are not separable ({basis})"
+        return f"{self.metric}: {second} is {self.verdict} than {first} ({basis})"
+
+    @property
+    def basis(self) -> str:
+        """What the verdict rests on: the difference, its interval, and McNemar's p where there is one."""
+        difference = self.difference
+        interval = "" if math.isnan(difference.low) else f" [{difference.low:+.3f}, {difference.high:+.3f}]"
+        return f"{difference.value:+.3f}{interval}" + ("" if math.isnan(self.p) else f", p = {self.p:.2g}")
+
+
+def _recovered_within(scores: Scores, turns: int) -> float:
+    """Whether a problem was recovered in time; NaN where that is undecided, or the episode was lost."""
+    return float(scores.recovered_at <= turns) if scores.scored and not scores.limited else math.nan
+
 
 _YES_NO: dict[str, Callable[[Scores], float]] = {
-    "rr@1": lambda s: math.nan if s.limited else float(s.recovered_at <= 1),
-    "rr@5": lambda s: math.nan if s.limited else float(s.recovered_at <= 5),
+    "rr@1": lambda s: _recovered_within(s, 1),
+    "rr@5": lambda s: _recovered_within(s, 5),
     "hit": lambda s: s.hit,
     "iis_hit": lambda s: s.iis_hit,
 }

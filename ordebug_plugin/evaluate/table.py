@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 
 from rich.table import Table
 
@@ -41,6 +42,54 @@ _ROWS: tuple[tuple[str, str, bool], ...] = (
     ("infra", "lost to infrastructure", True),
 )
 _ACTIONS = tuple((f"action_{kind}", f"answers: {kind}", True) for kind in (*ActionKind, "none"))
+
+
+@dataclass(frozen=True)
+class Measure:
+    """How a figure is shown.
+
+    Attributes:
+        name: As in ``summary.json``.
+        heading: As in tables.
+        percent: Whether it is shown in percent.
+    """
+
+    name: str
+    heading: str
+    percent: bool
+
+    def value(self, estimate: Estimate | None) -> str:
+        """The figure alone; a dash where it is undefined."""
+        return _value(estimate, percent=self.percent)
+
+    def both(self, estimate: Estimate | None) -> str:
+        """The figure and its interval."""
+        return _with_interval(estimate, percent=self.percent)
+
+
+def heading_of(name: str) -> str:
+    """A measure's heading in tables."""
+    return next((heading for measure, heading, _ in _ROWS if measure == name), name)
+
+
+# The columns of the published comparison.
+PUBLISHED = (
+    Measure("rr@5", "RR@5", percent=True),
+    Measure("rr@10", "RR@10", percent=True),
+    Measure("rr@15", "RR@15", percent=True),
+    Measure("rr@20", "RR@20", percent=True),
+    Measure("da", "DA", percent=True),
+    Measure("steps", "steps", percent=False),
+    Measure("tokens", "tokens", percent=False),
+    Measure("seconds", "seconds", percent=False),
+)
+
+
+def measures(summaries: Iterable[Summary]) -> list[Measure]:
+    """What to show: of all measures those that some run defines, of the actions those that occur."""
+    listed = list(summaries)
+    defined = {name for summary in listed for name, estimate in summary.metrics.items() if estimate.n}
+    return [Measure(*row) for row in _rows(listed) if row[0] in defined]
 
 
 def _rows(summaries: Iterable[Summary]) -> list[tuple[str, str, bool]]:
@@ -90,11 +139,15 @@ def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
     for pair in pairs:
         if pair.difference.n == 0:
             continue
-        p = "" if math.isnan(pair.p) else f"{pair.p:.3g}"
-        difference = _value(pair.difference, percent=False, signed=True)
-        interval = _interval(pair.difference, percent=False, signed=True)
-        table.add_row(pair.metric, difference, interval, p, pair.verdict)
+        table.add_row(pair.metric, *paired_cells(pair), pair.verdict)
     return table
+
+
+def paired_cells(pair: Paired) -> tuple[str, str, str]:
+    """The difference, its interval, and McNemar's p, each empty or a dash where undefined."""
+    p = "" if math.isnan(pair.p) else f"{pair.p:.3g}"
+    difference = _value(pair.difference, percent=False, signed=True)
+    return difference, _interval(pair.difference, percent=False, signed=True), p
 
 
 def _with_interval(estimate: Estimate | None, *, percent: bool) -> str:

@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from ordebug_plugin.pages import render
 from ordebug_plugin.verify.data_report import repetition_figures
 from ordebug_plugin.verify.dataset import DatasetCheck
 from ordebug_plugin.verify.dimension import Chart, Dimension, Level
@@ -51,14 +50,8 @@ def render_page(check: DatasetCheck, quality: Sequence[Dimension]) -> str:
 
     Names and texts of the file are untrusted: all of them are escaped.
     """
-    environment = Environment(
-        loader=PackageLoader("ordebug_plugin.verify"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
-    return environment.get_template(_TEMPLATE).render(
+    return render(
+        _TEMPLATE,
         check=check,
         quality=quality,
         worst=_worst(quality),

@@ -1,0 +1,94 @@
+"""A comparison as Markdown."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Sequence
+
+from ordebug_plugin.evaluate.comparison import Comparison
+from ordebug_plugin.evaluate.table import PUBLISHED, measures, paired_cells
+
+# The characters of a name that Markdown would read; names of runs, files and rows are not ours.
+_SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&!])")
+# What is shown of each group.
+GROUPED = ("rr@1", "rr@5", "da", "hit", "preservation")
+
+
+def render_markdown(comparison: Comparison) -> str:
+    """The published table, all measures, groups by fault type and difficulty, paired tests, verdicts in words."""
+    shown = measures(comparison.summaries.values())
+    runs = comparison.runs
+    names = [escape(run.name) for run in runs]
+    blocks = [
+        f"# {' against '.join(reversed(names))}",
+        *(f"- **{escape(run.name)}**: {escape(run.description)}" for run in runs),
+    ]
+    if comparison.notes:
+        blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
+    blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
+    blocks += _table(
+        ["", *(measure.heading for measure in PUBLISHED)],
+        (
+            [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
+            for name, run in zip(names, runs, strict=True)
+        ),
+    )
+    blocks += ["", "## All measures", "", "With 95% intervals.", ""]
+    blocks += _table(
+        ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
+        (
+            [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
+            for measure in shown
+        ),
+    )
+    grouped = [measure for measure in shown if measure.name in GROUPED]
+    groups = (
+        ("fault type", comparison.types, [run.summary.by_type for run in runs]),
+        ("difficulty", comparison.difficulties, [run.by_difficulty for run in runs]),
+    )
+    for noun, labels, figures in groups:
+        blocks += ["", f"## By {noun}", ""]
+        blocks += _table(
+            [noun, "run", *(measure.heading for measure in grouped)],
+            (
+                [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
+                for label in labels
+                for name, one in zip(names, figures, strict=True)
+                if label in one
+            ),
+        )
+    blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
+    blocks += _table(
+        ["measure", "of", "against", "difference", "95% interval", "McNemar p", "n", "verdict"],
+        (
+            [
+                pair.metric,
+                escape(one.second),
+                escape(one.first),
+                *paired_cells(pair),
+                str(pair.difference.n),
+                pair.verdict,
+            ]
+            for one in comparison.pairings
+            for pair in one.overall
+            if pair.difference.n
+        ),
+    )
+    blocks += ["", "## In words", "", *(f"- {escape(sentence)}" for sentence in comparison.verdicts)]
+    return "\n".join(blocks) + "\n"
+
+
+PUBLISHED_NOTE = (
+    "RR@k: share of problems recovered within k turns. DA: touched IIS rows / IIS rows. Steps, tokens and seconds are "
+    "means over all episodes, those not recovered included."
+)
+
+
+def escape(text: str) -> str:
+    """A text as it is, on one line, whatever signs it holds."""
+    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
+    return ["| " + " | ".join(line) + " |" for line in lines]

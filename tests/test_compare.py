@@ -1,0 +1,338 @@
+"""Runs side by side: JSON, Markdown, LaTeX, and what the page holds; the browser has a file of its own."""
+
+import base64
+import hashlib
+import json
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from ordebug_plugin.cli import main
+from ordebug_plugin.evaluate.comparison import load_comparison
+from ordebug_plugin.evaluate.embed import EXCERPT, unpack
+from ordebug_plugin.evaluate.records import load_episodes
+from ordebug_plugin.evaluate.story import tell
+from ordebug_plugin.metrics import RR_TURNS, recovery_by_tokens
+from ordebug_plugin.scoring import score
+from tests.compared import HOSTILE, MODEL_RUN, PROBLEMS, Runs, make_runs
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory) -> Runs:
+    return make_runs(tmp_path_factory.mktemp("runs"))
+
+
+@pytest.fixture(scope="module")
+def outputs(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """All four outputs of one call."""
+    folder = tmp_path_factory.mktemp("out")
+    names = {"--json": "c.json", "--md": "c.md", "--latex": "c.tex", "--page": "c.html"}
+    options = [text for option, name in names.items() for text in (option, str(folder / name))]
+    assert main(["compare", *runs.arguments, *options]) == 0
+    return folder
+
+
+@pytest.fixture(scope="module")
+def record(outputs: Path) -> dict[str, Any]:
+    return json.loads((outputs / "c.json").read_text())
+
+
+class TestJson:
+    def test_it_is_what_the_command_prints_without_a_file(
+        self, runs: Runs, record: dict[str, Any], capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        assert main(["compare", *runs.arguments, "--json"]) == 0
+        assert json.loads(capsys.readouterr().out) == record
+
+    def test_figures_are_those_of_the_runs(self, runs: Runs, record: dict[str, Any]) -> None:
+        assert list(record["runs"]) == runs.names
+        assert record["runs"] == {name: runs.summary(name) for name in runs.names}
+
+    def test_the_curve_goes_through_the_published_rates(self, runs: Runs, record: dict[str, Any]) -> None:
+        for name in runs.names:
+            curve, metrics = record["recovery_by_turn"][name], record["runs"][name]["metrics"]
+            shared = [k for k in RR_TURNS if k <= len(curve)]
+            assert shared
+            assert [curve[k - 1] for k in shared] == [metrics[f"rr@{k}"] for k in shared]
+        assert len(record["recovery_by_turn"][MODEL_RUN]) == 6
+
+    def test_difficulties_hold_all_episodes_from_easy_to_hard(self, runs: Runs, record: dict[str, Any]) -> None:
+        for name in runs.names:
+            groups = record["by_difficulty"][name]
+            assert sum(figures["infra"]["n"] for figures in groups.values()) == PROBLEMS
+        assert load_comparison(runs.folders).difficulties == ("easy", "medium", "hard")
+
+    def test_preservation_classes_hold_all_episodes(self, runs: Runs, record: dict[str, Any]) -> None:
+        for name in runs.names:
+            classes = record["preservation_classes"][name]
+            assert sum(classes.values()) == PROBLEMS
+            recovered = record["runs"][name]["outcomes"].get("recovered", 0)
+            assert classes["not recovered"] == PROBLEMS - recovered
+
+    def test_paired_tests_by_type_rest_on_the_problems_of_the_type(self, record: dict[str, Any]) -> None:
+        rows = [row for row in record["paired_by_type"] if row["metric"] == "preservation"]
+        assert {row["type"] for row in rows} == {"A", "B & <i>", "C"}
+        assert {row["n"] for row in rows} == {PROBLEMS // 3}
+
+    def test_every_defined_test_has_its_sentence(self, record: dict[str, Any]) -> None:
+        defined = [row for row in record["paired"] if row["n"]]
+        assert len(record["verdicts"]) == len(defined)
+        for row, sentence in zip(defined, record["verdicts"], strict=True):
+            assert sentence.startswith(f"{row['metric']}: ")
+            assert ("not separable" in sentence) == (not row["separable"])
+
+
+def test_recovery_by_tokens_counts_what_was_recovered_that_cheaply(runs: Runs) -> None:
+    episodes = list(load_episodes(runs.folders[1] / "episodes.jsonl"))
+    curve = recovery_by_tokens(episodes)
+    costs = [
+        sum(turn.reply.completion_tokens or 0 for turn in episode.turns)
+        for episode in episodes
+        if episode.outcome == "recovered"
+    ]
+    assert len(curve) > 3
+    for budget, figure in curve:
+        assert figure.value == sum(cost <= budget for cost in costs) / PROBLEMS
+    assert curve[-1][0] == max(costs)
+    few = recovery_by_tokens(episodes, points=4)
+    assert len(few) <= 4
+    assert set(few) <= set(curve)
+    assert recovery_by_tokens(list(load_episodes(runs.folders[0] / "episodes.jsonl"))) == ()
+
+
+def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
+    lost = tmp_path / "lost"
+    lost.mkdir()
+    (lost / "config.yaml").write_bytes((runs.folders[2] / "config.yaml").read_bytes())
+    episodes = runs.episodes("oracle")
+    for episode in episodes[:20]:
+        episode.update(outcome=None, error="ServerError: gone", repair=None)
+    (lost / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    (pairing,) = load_comparison([runs.folders[2], lost]).pairings
+    assert {pair.metric for pair in pairing.overall if pair.difference.n == PROBLEMS - 20} >= {"rr@1", "rr@5", "hit"}
+    assert all(pair.difference.value == 0 for pair in pairing.overall)
+
+
+class TestMarkdown:
+    def test_the_published_table_holds_the_figures(self, runs: Runs, outputs: Path) -> None:
+        table = (outputs / "c.md").read_text().partition("## As published")[2].partition("## All measures")[0]
+        lines = [line for line in table.splitlines() if line.startswith("|")]
+        assert lines[0] == "|  | RR@5 | RR@10 | RR@15 | RR@20 | DA | steps | tokens | seconds |"
+        assert len(lines) == 2 + len(runs.names)
+        for line, name in zip(lines[2:], runs.names, strict=True):
+            metrics = runs.summary(name)["metrics"]
+            assert f"| {100 * metrics['rr@5']['value']:.1f}% |" in line
+            assert f"| {metrics['steps']['value']:.3f} |" in line
+
+    def test_every_row_of_a_table_has_as_many_cells(self, outputs: Path) -> None:
+        text = (outputs / "c.md").read_text()
+        tables = [block for block in text.split("\n\n") if block.startswith("|")]
+        assert len(tables) == 5
+        for table in tables:
+            assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
+
+    def test_names_are_not_read_as_markdown(self, outputs: Path) -> None:
+        text = (outputs / "c.md").read_text()
+        assert r"sft\_\<b\>\|1" in text
+        assert "<b>" not in text
+        assert "not separable" in text
+
+
+class TestLatex:
+    def test_it_is_a_booktabs_table_with_a_row_for_each_run(self, runs: Runs, outputs: Path) -> None:
+        text = (outputs / "c.tex").read_text()
+        body = text.partition(r"\midrule")[2].partition(r"\bottomrule")[0].strip().splitlines()
+        assert [line.count(" & ") for line in body] == [8] * len(runs.names)
+        assert all(line.endswith(r" \\") for line in body)
+        rate = runs.summary("oracle")["metrics"]["rr@5"]["value"]
+        assert body[2].startswith(f"oracle & {100 * rate:.1f} & ")
+        assert r"\begin{tabular}{lrrrrrrrr}" in text
+
+    def test_the_caption_says_what_the_runs_are(self, outputs: Path) -> None:
+        caption = (outputs / "c.tex").read_text().partition(r"\caption{")[2]
+        assert (
+            rf"sft\_\textless{{}}b\textgreater{{}}\textbar{{}}1: model m, temperature 0, {PROBLEMS} problems" in caption
+        )
+        assert "at most 6 turns" in caption
+        assert "agent oracle" in caption
+
+    def test_every_special_sign_is_escaped(self, outputs: Path) -> None:
+        text = (outputs / "c.tex").read_text()
+        caption = text.partition(r"\caption{")[2]
+        assert not re.search(r"(?<!\\)[%#$_&^~<>|]", caption)
+        assert text.count("{") == text.count("}")
+
+
+class _Page(HTMLParser):
+    """The tags of a page, its embedded data by id, and its text outside of them."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.data: dict[str, str] = {}
+        self.scripts: list[str] = []
+        self._script: dict[str, str | None] | None = None
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        self._script = dict(attrs) if tag == "script" else None
+
+    def handle_endtag(self, tag: str) -> None:
+        self._script = None
+
+    def handle_data(self, data: str) -> None:
+        if self._script is None:
+            return
+        identity = self._script.get("id")
+        if identity:
+            self.data[identity] = data
+        else:
+            self.scripts.append(data)
+
+
+@pytest.fixture(scope="module")
+def page(outputs: Path) -> _Page:
+    return _Page((outputs / "c.html").read_text())
+
+
+class TestPage:
+    def test_its_figures_are_those_of_the_runs(self, runs: Runs, page: _Page) -> None:
+        assert json.loads(page.data["figures"])["runs"] == {name: runs.summary(name) for name in runs.names}
+
+    def test_its_tables_say_what_summary_json_says(self, runs: Runs, outputs: Path) -> None:
+        text = (outputs / "c.html").read_text()
+        row = re.search(r'<tr data-measure="preservation">.*?</tr>', text, re.DOTALL)
+        assert row is not None
+        for name in runs.names:
+            figure = runs.summary(name)["metrics"]["preservation"]
+            assert f"{figure['value']:.3f} [{figure['low']:.3f}, {figure['high']:.3f}]" in row[0]
+
+    def test_it_loads_nothing_and_runs_nothing_but_its_own_script(self, page: _Page) -> None:
+        names = [tag for tag, _ in page.tags]
+        assert not {"img", "link", "iframe", "object", "b", "i"} & set(names)
+        for _, attributes in page.tags:
+            assert not {"src", "href", "style"} & attributes.keys()
+            assert not [name for name in attributes if name.startswith("on")]
+        (policy,) = [one["content"] for tag, one in page.tags if one.get("http-equiv") == "Content-Security-Policy"]
+        (script,) = page.scripts
+        digest = base64.b64encode(hashlib.sha256(script.encode()).digest()).decode()
+        assert policy == f"default-src 'none'; style-src 'unsafe-inline'; script-src 'sha256-{digest}'"
+
+    def test_it_holds_every_episode_as_it_was(self, runs: Runs, page: _Page) -> None:
+        listing = json.loads(page.data["listing"])
+        parts = [unpack(page.data[f"part-{number}"]) for number in range(len(page.data) - 2)]
+        assert len(parts) > 1
+        assert len(listing["episodes"]) == PROBLEMS * len(runs.names)
+        recorded = {(name, one["problem_id"]): one for name in runs.names for one in runs.episodes(name)}
+        for run, problem, _, outcome, answers, *_, part, place, _ in listing["episodes"]:
+            detail, truth = parts[part][place], recorded[listing["runs"][run], listing["problems"][problem][0]]
+            assert outcome == truth["outcome"]
+            assert answers == len(truth["turns"]) == len(detail["turns"])
+            assert detail["iis"]["rows"] == truth["iis"]["rows"]
+            for shown, turn in zip(detail["turns"], truth["turns"], strict=True):
+                assert shown["prompt"] == turn["prompt"]
+                think = "" if shown["think"] is None else f"<think>\n{shown['think']}\n</think>\n\n"
+                assert think + shown["answer"] == turn["answer"]
+                assert (shown["status"], shown["objective"]) == (turn["status"], turn["objective"])
+
+    def test_long_texts_are_cut_and_say_so(self, runs: Runs, tmp_path: Path) -> None:
+        long = tmp_path / "long"
+        long.mkdir()
+        for name in ("config.yaml", "summary.json"):
+            (long / name).write_bytes((runs.folders[0] / name).read_bytes())
+        episodes = runs.episodes("drop-first")
+        episodes[0]["turns"][0]["prompt"] = "x" * (EXCERPT + 17)
+        episodes[0]["turns"][0]["answer"] = "\ud800"  # a lone surrogate, as a model may emit
+        (long / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+        page = tmp_path / "c.html"
+        assert main(["compare", str(long), runs.arguments[2], "--page", str(page)]) == 0
+        turn = unpack(_Page(page.read_text()).data["part-0"])[0]["turns"][0]
+        assert turn["prompt"] == "x" * EXCERPT + "\n… 17 characters more, in episodes.jsonl"
+        assert turn["answer"] == "\ud800"
+
+    def test_one_fault_type_and_unlabelled_problems_are_fine(self, runs: Runs, tmp_path: Path) -> None:
+        folders = []
+        for name in ("drop-first", "oracle"):
+            folder = tmp_path / name
+            folder.mkdir()
+            source = next(one for one in runs.folders if one.name == name)
+            (folder / "config.yaml").write_bytes((source / "config.yaml").read_bytes())
+            bare = [{**one, "error_type": None, "difficulty": None} for one in runs.episodes(name)[:3]]
+            (folder / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in bare))
+            folders.append(str(folder))
+        assert main(["compare", *folders, "--page", str(tmp_path / "p.html"), "--md", str(tmp_path / "p.md")]) == 1
+        assert "unknown" in (tmp_path / "p.md").read_text()
+        assert "drop-first is incomplete, 21 of 24" in (tmp_path / "p.html").read_text()
+
+
+@pytest.fixture(scope="module")
+def stories(runs: Runs) -> list[tuple[dict[str, Any], Any]]:
+    episodes = list(load_episodes(runs.folders[1] / "episodes.jsonl"))
+    return [(one, tell(one, score(one))) for one in episodes]
+
+
+class TestStory:
+    def test_each_kind_of_turn_is_told(self, stories: list[tuple[Any, Any]]) -> None:
+        told = {}
+        for episode, story in stories:
+            for turn, words in zip(episode.turns, story.turns, strict=True):
+                told[str(turn.step.action)] = words
+        assert told["GET_IIS()"].change == "nothing: the action only looks"
+        assert told["RELAX_CONSTRAINT(side, 1.0)"].change == "side is loosened by 1"
+        assert told["RELAX_CONSTRAINT(side, 1.0)"].flaw == "touches nothing that is in the conflict"
+        assert told["RELAX_CONSTRAINT(low, 0.5)"].flaw is None
+        assert told["RELAX_CONSTRAINT(low, 0.5)"].conflict == "the same conflict"
+        assert told["DROP_CONSTRAINT(low)"].conflict == "the conflict is resolved"
+        assert told["None"].change == "nothing"
+        assert "no action" in (told["None"].flaw or "")
+
+    def test_the_first_wrong_turn_is_named(self, stories: list[tuple[Any, Any]]) -> None:
+        assert all(story.wrong_turn is not None for episode, story in stories if score(episode).hit == 0)
+        lost = [(episode, story) for episode, story in stories if episode.outcome == "out-of-turns"]
+        found = [(episode, story) for episode, story in stories if score(episode).recovered and not score(episode).hit]
+        assert lost
+        assert found
+        for _, story in lost + found:
+            assert [turn.flaw is not None for turn in story.turns].index(True) + 1 == story.wrong_turn
+        assert all("no repair within 6 turns" in story.headline for _, story in lost)
+        assert all("the first repair does not touch the culprit low" in story.headline for _, story in found)
+
+    def test_what_a_repair_cost_is_told(self, runs: Runs) -> None:
+        dropped = list(load_episodes(runs.folders[0] / "episodes.jsonl"))[-1]
+        headline = tell(dropped, score(dropped)).headline
+        assert "the optimum is 0 where it was 1 before the fault, no longer enforced: low" in headline
+        good = list(load_episodes(runs.folders[2] / "episodes.jsonl"))[-1]
+        assert tell(good, score(good)).headline == "recovered in turn 2, the first repair touches the culprit"
+        assert tell(good, score(good)).wrong_turn is None
+
+
+class TestRefusals:
+    def _check(self, capsys: pytest.CaptureFixture[str], arguments: list[str], text: str) -> None:
+        assert main(["compare", *arguments]) == 2
+        message = capsys.readouterr().err
+        assert text in message
+        assert "Traceback" not in message
+
+    def test_outputs_that_cannot_be(self, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        same = ["--md", str(tmp_path / "x"), "--page", str(tmp_path / "x")]
+        self._check(capsys, [*runs.arguments, *same], "two outputs have the same name")
+        inside = runs.folders[0] / "summary.json"
+        before = inside.read_bytes()
+        self._check(capsys, [*runs.arguments, "--json", str(inside)], "lies in the folder of a run")
+        assert inside.read_bytes() == before
+        self._check(capsys, [*runs.arguments, "--page", str(tmp_path)], "it is a folder")
+
+    def test_a_run_taken_for_the_file_of_json(self, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+        self._check(capsys, ["--json", *runs.arguments], "it is a folder")
+
+    def test_a_run_beside_itself(self, runs: Runs, capsys: pytest.CaptureFixture[str]) -> None:
+        self._check(capsys, [runs.arguments[0]] * 2, "named twice")
+
+
+def test_nothing_hostile_is_markup_anywhere(outputs: Path) -> None:
+    assert HOSTILE not in (outputs / "c.html").read_text()
+    assert "<img" not in (outputs / "c.html").read_text()
