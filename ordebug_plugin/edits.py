@@ -318,10 +318,21 @@ def same_sides(one: Interval, two: Interval) -> bool:
     return _snapped(one, two) == two
 
 
+def effective(shape: Shape, name: str, bounds: Interval) -> Interval:
+    """The bounds of a variable as far as they can be reached: a binary is within 0 and 1, an integer whole."""
+    lower, upper = bounds.lower, bounds.upper
+    if name in shape.binaries:
+        lower, upper = max(lower, 0.0), min(upper, 1.0)
+    if name in shape.binaries or name in shape.integers:
+        lower = float(math.ceil(lower - SAME)) if math.isfinite(lower) else lower
+        upper = float(math.floor(upper + SAME)) if math.isfinite(upper) else upper
+    return Interval(lower, upper)
+
+
 def _snapped(interval: Interval, reference: Interval) -> Interval:
     """The interval, with the sides of the reference where they are the same but for rounding."""
     sizes = [abs(side) for side in (reference.lower, reference.upper) if math.isfinite(side)]
-    room = _LAST_DIGITS * max(sizes, default=0.0)
+    room = _LAST_DIGITS * max([1.0, *sizes])
     sides = zip((interval.lower, interval.upper), (reference.lower, reference.upper), strict=True)
     return Interval(*(old if math.isclose(new, old, rel_tol=SAME, abs_tol=room) else new for new, old in sides))
 

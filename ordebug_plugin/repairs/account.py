@@ -94,6 +94,7 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
     with bar("alternatives", count(start.iis)) as advance:
         alternatives = find_alternatives(judge, problem, start.iis, lambda: advance(""))
     changes = edited(start.shape, env.edits)
+    last = episode.turns[-1].step.status if episode.turns else None
     kept = changes if episode.outcome is Outcome.RECOVERED else ()
     return Account(
         problem=problem,
@@ -103,5 +104,5 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
         edits=env.edits,
         changes=changes,
         alternatives=alternatives,
-        advice=advise(kept, conflict, alternatives, problem.specification),
+        advice=advise(kept, conflict, alternatives, problem.specification, last),
     )

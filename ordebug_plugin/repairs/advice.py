@@ -9,6 +9,7 @@ from ordebug_plugin.repairs.alternatives import Alternative
 from ordebug_plugin.repairs.conflict import Conflict
 from ordebug_plugin.repairs.difference import Change
 from ordebug_plugin.specification import Specification
+from ordebug_plugin.verdict import Status
 
 # More changes, and more names, than these are left to the list of changes.
 _MOST = 6
@@ -19,6 +20,7 @@ def advise(
     conflict: Conflict,
     alternatives: Sequence[Alternative],
     specification: Specification | None,
+    last: Status | None,
 ) -> tuple[str, ...]:
     """What somebody who knows the application should look at, in order of importance.
 
@@ -27,9 +29,11 @@ def advise(
         conflict: Of the model as loaded.
         alternatives: Other repairs.
         specification: What the model should say, where that is written down.
+        last: How the model stood after the last turn; None where there was none.
     """
     said = {} if specification is None else specification.statements
-    advice = [_about(change, said.get(change.name), specified=bool(said)) for change in changes[:_MOST]]
+    advice = [] if changes else [_more(last)]
+    advice += [_about(change, said.get(change.name), specified=bool(said)) for change in changes[:_MOST]]
     if changes and not said:
         advice.append(
             "Look up where these numbers come from: the unit, the sign, <= for >=, something typed or counted twice."
@@ -44,6 +48,18 @@ def advise(
     if conflict.others:
         advice.append(f"{joined(conflict.others)}: no action can change these; look at them in the model file.")
     return tuple(advice)
+
+
+def _more(last: Status | None) -> str:
+    """What could help where the model is not repaired."""
+    if last is Status.UNBOUNDED:
+        return (
+            "The conflict is gone, but nothing limits the objective any more: look for a bound or a row that is "
+            "missing, or an objective in the wrong direction."
+        )
+    if last is Status.LIMIT:
+        return "The solver could not decide within its work limit: raise --work-limit."
+    return "The model is still infeasible: raise --max-steps, or let another agent try (--agent relax-minimal)."
 
 
 def _about(change: Change, statement: str | None, *, specified: bool) -> str:

@@ -23,6 +23,9 @@ from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import IIS, Audit, Status, Verdict
 
+# What a repair is scored by, of `scoring.Scores`.
+MEASURES = ("op", "fp", "preservation", "minimality")
+
 
 @dataclass(frozen=True)
 class Appraisal:
@@ -169,7 +172,7 @@ def _reasons(episode: Episode, scores: Scores, difference: Difference, reference
     repair = episode.repair
     if repair is None:
         reason = "undecided within the work limit" if episode.outcome is Outcome.LIMIT else "the model is not repaired"
-        return dict.fromkeys(("fp", "minimality"), reason)
+        return {name: reason for name in MEASURES if math.isnan(getattr(scores, name))}
     reasons = {}
     if math.isnan(scores.op):
         if reference.drift_of("objective"):

@@ -6,7 +6,7 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape, edits_between, same_sides
+from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape, edits_between, effective, same_sides
 from ordebug_plugin.linear import SAME, render_sides, render_sum, short
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
@@ -150,17 +150,12 @@ def _types(old: Shape, new: Shape) -> tuple[list[Change], dict[str, Interval]]:
         if name not in new.variables:
             continue
         was, now = (name in shape.binaries | shape.integers for shape in (old, new))
-        before, after = _within(old, name), _within(new, name)
+        before, after = (effective(shape, name, shape.variables[name]) for shape in (old, new))
         if was != now or (name in old.binaries and (after.lower < 0 or after.upper > 1)):
             types.append(Change("type", name, kind(old, name), kind(new, name)))
         elif not same_sides(after, before):
             bounds[name] = after
     return types, bounds
-
-
-def _within(shape: Shape, name: str) -> Interval:
-    bounds = shape.variables[name]
-    return Interval(max(bounds.lower, 0.0), min(bounds.upper, 1.0)) if name in shape.binaries else bounds
 
 
 def _objective(old: Outline, new: Outline) -> list[Change]:

@@ -10,7 +10,7 @@ from typing import Any
 from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.linear import short
 from ordebug_plugin.repairs.account import Account
-from ordebug_plugin.repairs.appraisal import Appraisal
+from ordebug_plugin.repairs.appraisal import MEASURES, Appraisal
 from ordebug_plugin.repairs.conflict import Conflict
 from ordebug_plugin.repairs.difference import Change
 from ordebug_plugin.truth import dump_truth
@@ -24,7 +24,6 @@ _MOST_ALTERNATIVES = 8
 _LONGEST = 160
 # What is said of a variable begins with its name.
 _LABELS = {"bounds": "bounds", "type": "type", "variable": "variable"}
-_MEASURES = ("op", "fp", "preservation", "minimality")
 
 
 def conflict_lines(conflict: Conflict) -> Iterator[str]:
@@ -126,7 +125,7 @@ def appraisal_lines(appraisal: Appraisal) -> Iterator[str]:
 
 
 def _measure_lines(appraisal: Appraisal) -> Iterator[str]:
-    for measure in _MEASURES:
+    for measure in MEASURES:
         value, reason = getattr(appraisal.scores, measure), appraisal.missing.get(measure)
         yield f"{measure:<13} {_score(value)}{'' if reason is None else f'  ({reason})'}"
     against = "the culprit" if appraisal.truth.has_culprit else "the IIS, for the culprit is not known"
@@ -186,7 +185,7 @@ def appraisal_record(appraisal: Appraisal) -> dict[str, Any]:
         "repaired": appraisal.repaired,
         "status": appraisal.verdict.status,
         "objective": appraisal.verdict.objective,
-        **{measure: _or_null(getattr(appraisal.scores, measure)) for measure in _MEASURES},
+        **{measure: _or_null(getattr(appraisal.scores, measure)) for measure in MEASURES},
         "da_f1": _or_null(appraisal.da_f1),
         "granted": None if repair is None else _or_null(repair.audit.granted),
         "needed": None if repair is None else repair.needed,

@@ -30,7 +30,7 @@ def others(loaded: Loaded) -> dict[str, str]:
         for name, variable in loaded.variables.items()
         if variable.VType in _TYPES
     }
-    if model.IsQP:
+    if model.NumQNZs:  # IsQP is False beside quadratic constraints
         found["quadratic objective"] = _text(model.getObjective())
     for row in model.getQConstrs():
         expression = model.getQCRow(row)

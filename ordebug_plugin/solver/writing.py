@@ -11,7 +11,7 @@ from typing import Any
 
 import gurobipy as gp
 
-from ordebug_plugin.edits import Edits, Interval, Shape
+from ordebug_plugin.edits import Edits, Interval, effective
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.problem import load_problem
 from ordebug_plugin.solver.loaded import Loaded, read
@@ -129,7 +129,7 @@ def _differences(loaded: Loaded, edits: Edits, again: Loaded) -> Iterator[str]:
         if not _same_terms(dict(found.terms[name]), dict(edits.terms(shape, name))):
             yield f"the coefficients of row {name!r} differ"
     for name, bounds in found.variables.items():
-        if not _same_sides(_bounds(found, name, bounds), _bounds(shape, name, edits.variable(shape, name))):
+        if not _same_sides(effective(found, name, bounds), effective(shape, name, edits.variable(shape, name))):
             yield f"the bounds of variable {name!r} differ"
         if (name in found.binaries | found.integers) != (name in shape.binaries | shape.integers):
             yield f"the type of variable {name!r} differs"
@@ -148,7 +148,7 @@ def _same(one: float, two: float, size: float = 0.0) -> bool:
 
 
 def _same_sides(one: Interval, two: Interval) -> bool:
-    size = max((abs(side) for side in (two.lower, two.upper) if math.isfinite(side)), default=0.0)
+    size = max([1.0, *(abs(side) for side in (two.lower, two.upper) if math.isfinite(side))])
     return _same(one.lower, two.lower, size) and _same(one.upper, two.upper, size)
 
 
@@ -162,8 +162,3 @@ def _unlike(noun: str, expected: Any, found: Mapping[str, Interval]) -> Iterator
             yield f"{noun} {name!r} is not in it"
     if len(found) != len(expected):
         yield f"it has {len(found)} {noun}s, not {len(expected)}"
-
-
-def _bounds(shape: Shape, name: str, bounds: Interval) -> Interval:
-    """What a variable may be: a binary is within 0 and 1 whatever its bounds say."""
-    return Interval(max(bounds.lower, 0.0), min(bounds.upper, 1.0)) if name in shape.binaries else bounds
