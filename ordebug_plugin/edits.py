@@ -22,8 +22,9 @@ from ordebug_plugin.rewriting import read_rewriting
 INFINITY = 1e20
 # Amounts below this are solver tolerance, not a repair (Gurobi's FeasibilityTol is 1e-6).
 TOLERANCE = 1e-6
-# What a range may lose of its lower side, which is kept as a difference from the upper one.
-_LAST_DIGITS = 1e-12
+# What a side may lose where it is written to a file and read again: six digits are left in an .lp file of a number
+# below 1e-4, and of a range twelve, of which the lower side is kept as a difference from the upper one.
+_ROUNDING, _LAST_DIGITS = 1e-10, 1e-12
 # A rewritten row with smaller coefficients than this (and than in the file) is scaled up: the solver's tolerance is
 # absolute, and a row written small enough would ask for nothing.
 _LARGE_ENOUGH = 1e-2
@@ -331,10 +332,15 @@ def effective(shape: Shape, name: str, bounds: Interval) -> Interval:
 
 def _snapped(interval: Interval, reference: Interval) -> Interval:
     """The interval, with the sides of the reference where they are the same but for rounding."""
-    sizes = [abs(side) for side in (reference.lower, reference.upper) if math.isfinite(side)]
-    room = _LAST_DIGITS * max([1.0, *sizes])
+    room = rounding(reference)
     sides = zip((interval.lower, interval.upper), (reference.lower, reference.upper), strict=True)
     return Interval(*(old if math.isclose(new, old, rel_tol=SAME, abs_tol=room) else new for new, old in sides))
+
+
+def rounding(interval: Interval) -> float:
+    """How far the sides of an interval may be off after they were written to a file and read again."""
+    sizes = [abs(side) for side in (interval.lower, interval.upper) if math.isfinite(side)]
+    return max(_ROUNDING, _LAST_DIGITS * max(sizes, default=0.0))
 
 
 def _rewritten(shape: Shape, edits: Edits, action: Action) -> Edits:

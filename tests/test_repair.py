@@ -341,7 +341,9 @@ def test_a_file_that_appears_meanwhile_is_not_overwritten(tmp_path: Path, capsys
 
     with server(respond) as (url, _):
         assert main(["repair", str(tmp_path / "m.lp"), "--out", str(out), "--base-url", url, "--model", "m"]) == 2
-    assert "is there already" in capsys.readouterr().err
+    captured = capsys.readouterr()
+    assert "is there already" in captured.err
+    assert "  - low: x >= 5   (dropped)" in captured.out  # what was found out is told all the same
     assert out.read_text() == "precious"
 
 

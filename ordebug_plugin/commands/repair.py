@@ -25,12 +25,13 @@ from ordebug_plugin.commands.common import (
     whole,
 )
 from ordebug_plugin.commands.server import connect
+from ordebug_plugin.edits import NO_EDITS
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_new_file, write_new
 from ordebug_plugin.problem import Problem, load_problem
 from ordebug_plugin.prompt import Style
-from ordebug_plugin.repairs.account import repair
+from ordebug_plugin.repairs.account import Account, repair
 from ordebug_plugin.repairs.report import account_lines, account_record, conflict_lines
 from ordebug_plugin.solver import FORMATS, Judge
 
@@ -93,6 +94,7 @@ def run(options: argparse.Namespace) -> int:
     agent = _agent(options, problem)
     with Judge(work_limit=options.work_limit) as judge:
         shape = judge.shape(problem)
+        judge.written(problem, NO_EDITS, out.suffix)  # a format that cannot hold the model is no news for the end
         most = MAX_TURNS if options.base_url else max(MAX_TURNS, len(shape.rows) + len(shape.variables))
         account = repair(
             judge,
@@ -102,17 +104,27 @@ def run(options: argparse.Namespace) -> int:
             on_conflict=lambda conflict: None if options.json else _print(conflict_lines(conflict)),
             bar=progress,
         )
-        data = judge.written(problem, account.edits, out.suffix) if account.repaired else b""
-    if account.repaired:
-        write_new(out, data)
+        failure = _write(judge, account, out) if account.repaired else None
     if options.json:
-        print_json({**account_record(account), "agent": agent.name, "out": str(out) if account.repaired else None})
+        written = account.repaired and failure is None
+        print_json({**account_record(account), "agent": agent.name, "out": str(out) if written else None})
     else:
         _print(account_lines(account))
+    if failure is not None:
+        raise failure
     if account.episode.aliases:
         LOG.print(f"rows or variables that share a name were given another: {', '.join(account.episode.aliases)}")
     LOG.print(f"wrote {out}" if account.repaired else f"{out} was not written: the model is not repaired")
     return DONE if account.repaired else FINDINGS
+
+
+def _write(judge: Judge, account: Account, out: Path) -> InputError | None:
+    """Writes the repaired model; where it cannot be, the reason, so that what was found out is still told."""
+    try:
+        write_new(out, judge.written(account.problem, account.edits, out.suffix))
+    except InputError as failure:
+        return failure
+    return None
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -11,7 +11,7 @@ from typing import Any
 
 import gurobipy as gp
 
-from ordebug_plugin.edits import Edits, Interval, effective
+from ordebug_plugin.edits import Edits, Interval, effective, rounding
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.problem import load_problem
 from ordebug_plugin.solver.loaded import Loaded, read
@@ -19,7 +19,7 @@ from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 
 FORMATS = (".lp", ".mps")
-# An .lp file loses the 16th digit of some numbers, and a range the last ones of its lower side.
+# An .lp file loses the 16th digit of some numbers, and what is said of sides in `edits.rounding`.
 _LAST_DIGITS = 1e-12
 # Gurobi gives every name of an MPS file away where one of them has a colon, or two are the same. So it writes these.
 _PLACEHOLDER = "__ordebug_{}__"
@@ -142,14 +142,14 @@ def _differences(loaded: Loaded, edits: Edits, again: Loaded) -> Iterator[str]:
         yield "what is not linear differs"
 
 
-def _same(one: float, two: float, size: float = 0.0) -> bool:
-    """Whether two numbers are the same but for their last digits: .lp files keep no more than that."""
-    return math.isclose(one, two, rel_tol=_LAST_DIGITS, abs_tol=_LAST_DIGITS * size)
+def _same(one: float, two: float, room: float = 0.0) -> bool:
+    """Whether two numbers are the same but for their last digits."""
+    return math.isclose(one, two, rel_tol=_LAST_DIGITS, abs_tol=room)
 
 
 def _same_sides(one: Interval, two: Interval) -> bool:
-    size = max([1.0, *(abs(side) for side in (two.lower, two.upper) if math.isfinite(side))])
-    return _same(one.lower, two.lower, size) and _same(one.upper, two.upper, size)
+    room = rounding(two)
+    return _same(one.lower, two.lower, room) and _same(one.upper, two.upper, room)
 
 
 def _same_terms(one: Mapping[str, float], two: Mapping[str, float]) -> bool:
