@@ -110,10 +110,11 @@ def test_the_infeasible_classics_are_repaired_at_the_least_cost(
         assert change["before"] in text
         assert change["after"] in text
     asked = text.partition("What to check next:")[2]
-    assert all(f"- {change['name']}: was" in asked for change in record["changes"])
+    assert all(f"- {change['name']}: w" in asked for change in record["changes"])
     assert record["alternatives"][0]["minimality"] >= 0.95
     assert len(record["alternatives"]) > 1
     assert "agent: relax-minimal" in captured.err
+    assert "replace such numbers" in asked
 
 
 def test_the_text_says_what_is_wrong_what_was_changed_and_what_else_would_do(
@@ -134,6 +135,7 @@ def test_the_text_says_what_is_wrong_what_was_changed_and_what_else_would_do(
     assert any(line.startswith("  the cheapest relaxation: 3 | 1.000 |") for line in lines)
     assert "low: nothing asks for x >= 5 any more" in captured.out
     assert "to let go of high alone" in captured.out
+    assert "replace such numbers" not in captured.out
     assert "low" not in (tmp_path / "r.lp").read_text()
 
 
@@ -292,6 +294,19 @@ def test_a_model_that_the_agent_does_not_repair_is_not_written(
     assert [one["what"].split(",")[0] for one in record["alternatives"][1:]] == ["drop b", "drop a"]
 
 
+def test_a_variable_that_would_be_negative_is_pointed_out(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "plan.lp").write_text(
+        "Maximize\n profit: 3 bread + 2 cake\nSubject To\n oven: 2 bread + 4 cake <= 340\n order: bread >= 300\nEnd\n"
+    )
+    (tmp_path / "plan.spec.txt").write_text("A bakery.\n\norder: At least 30 loaves.\ncake: Cakes, at least 0.\n")
+    code, record = repair(capsys, tmp_path / "plan.lp", tmp_path / "r.lp")
+    assert code == 0
+    assert [change["name"] for change in record["changes"]] == ["cake"]
+    assert record["check_next"][0].startswith("cake may be negative now")
+    assert "order: the model asks for bread >= 300. The specification says: At least 30 loaves." in record["check_next"]
+    assert "Also in the conflict, and not in the specification: oven." in record["check_next"]
+
+
 def test_a_repair_that_leaves_the_objective_without_limit_says_so(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -301,6 +316,23 @@ def test_a_repair_that_leaves_the_objective_without_limit_says_so(
     assert [turn["action"] for turn in record["turns"]] == ["DROP_CONSTRAINT(high)", "SUBMIT()"]
     assert "nothing limits the objective" in record["check_next"][0]
     assert repair(capsys, tmp_path / "m.lp", tmp_path / "r.lp")[0] == 0
+
+
+def test_alternatives_can_be_limited(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.lp").write_text(CONFLICT)
+    found = []
+    for most in (0, 1, 2):
+        _, record = repair(capsys, tmp_path / "m.lp", tmp_path / f"{most}.lp", "--alternatives", str(most))
+        found.append([one["what"] for one in record["alternatives"]])
+    cheapest = "the cheapest relaxation"
+    assert found == [[], [cheapest, "drop low"], [cheapest, "drop high", "drop low"]]
+
+
+def test_a_model_beyond_the_licence_is_no_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    rows = "\n".join(f" r{i}: x{i} >= {i}" for i in range(2100))
+    (tmp_path / "big.lp").write_text(f"Minimize\n obj: x0\nSubject To\n{rows}\n cap: x5 <= 1\nEnd\n")
+    assert main(["repair", str(tmp_path / "big.lp"), "--out", str(tmp_path / "r.lp")]) == 3
+    assert "GRB_LICENSE_FILE" in capsys.readouterr().err
 
 
 def test_bad_input_is_named_before_any_work(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

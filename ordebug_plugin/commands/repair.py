@@ -25,13 +25,14 @@ from ordebug_plugin.commands.common import (
     whole,
 )
 from ordebug_plugin.commands.server import connect
-from ordebug_plugin.edits import NO_EDITS
+from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.env import MAX_TURNS
-from ordebug_plugin.errors import InputError
+from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.files import check_new_file, write_new
 from ordebug_plugin.problem import Problem, load_problem
 from ordebug_plugin.prompt import Style
-from ordebug_plugin.repairs.account import Account, repair
+from ordebug_plugin.repairs.account import repair
+from ordebug_plugin.repairs.alternatives import MAX_TRIED
 from ordebug_plugin.repairs.report import account_lines, account_record, conflict_lines
 from ordebug_plugin.solver import FORMATS, Judge
 
@@ -60,6 +61,13 @@ def add_parser(commands: Subparsers) -> None:
         type=positive,
         metavar="N",
         help=f"turns (default: {MAX_TURNS} for a served model, for built-in agents as many as it takes)",
+    )
+    parser.add_argument(
+        "--alternatives",
+        type=whole,
+        default=MAX_TRIED,
+        metavar="N",
+        help=f"elements of the conflict to try letting go (default {MAX_TRIED}; 0: look for no other repair)",
     )
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     more = parser.add_argument_group("options of served models, as for `ordebug eval`")
@@ -96,35 +104,41 @@ def run(options: argparse.Namespace) -> int:
         shape = judge.shape(problem)
         judge.written(problem, NO_EDITS, out.suffix)  # a format that cannot hold the model is no news for the end
         most = MAX_TURNS if options.base_url else max(MAX_TURNS, len(shape.rows) + len(shape.variables))
+        failures: list[OrdebugError] = []
+
+        def write(edits: Edits) -> None:
+            try:
+                write_new(out, judge.written(problem, edits, out.suffix))
+                status = judge.solve(load_problem(out)).status
+            except OrdebugError as failure:  # raised once all that was found out is told
+                failures.append(failure)
+                return
+            if not status.is_repaired:  # the same model in another order of rows, on the edge of a tolerance
+                failures.append(
+                    SolverError(f"{out} was written, but as a file Gurobi finds it {status}: give way by more")
+                )
+
         account = repair(
             judge,
             problem,
             agent,
             max_turns=options.max_steps or most,
+            most_tried=options.alternatives,
+            on_repaired=write,
             on_conflict=lambda conflict: None if options.json else _print(conflict_lines(conflict)),
             bar=progress,
         )
-        failure = _write(judge, account, out) if account.repaired else None
     if options.json:
-        written = account.repaired and failure is None
+        written = account.repaired and not failures
         print_json({**account_record(account), "agent": agent.name, "out": str(out) if written else None})
     else:
         _print(account_lines(account))
-    if failure is not None:
-        raise failure
+    if failures:
+        raise failures[0]
     if account.episode.aliases:
         LOG.print(f"rows or variables that share a name were given another: {', '.join(account.episode.aliases)}")
     LOG.print(f"wrote {out}" if account.repaired else f"{out} was not written: the model is not repaired")
     return DONE if account.repaired else FINDINGS
-
-
-def _write(judge: Judge, account: Account, out: Path) -> InputError | None:
-    """Writes the repaired model; where it cannot be, the reason, so that what was found out is still told."""
-    try:
-        write_new(out, judge.written(account.problem, account.edits, out.suffix))
-    except InputError as failure:
-        return failure
-    return None
 
 
 def _print(lines: Iterable[str]) -> None:

@@ -13,7 +13,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import ServerError, SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.repairs.advice import advise
-from ordebug_plugin.repairs.alternatives import Alternative, count, find_alternatives
+from ordebug_plugin.repairs.alternatives import MAX_TRIED, Alternative, count, find_alternatives
 from ordebug_plugin.repairs.conflict import Conflict, find_conflict
 from ordebug_plugin.repairs.difference import Change, edited
 from ordebug_plugin.rollout import play
@@ -66,7 +66,9 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
     agent: Agent,
     *,
     max_turns: int,
+    most_tried: int = MAX_TRIED,
     on_conflict: Callable[[Conflict], None] = lambda conflict: None,
+    on_repaired: Callable[[Edits], None] = lambda edits: None,
     bar: Bar = no_bar,
 ) -> Account:
     """Lets an agent repair a model, and finds out what else could have been done.
@@ -76,7 +78,9 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
         problem: The infeasible model.
         agent: The policy.
         max_turns: Turns until it is given up.
+        most_tried: Elements of the conflict to try as alternatives; 0 for no alternatives at all.
         on_conflict: Told what the conflict is, before the repair begins.
+        on_repaired: Given the repair before the search for alternatives, which may take long.
         bar: Shows how far the search for alternatives is.
 
     Raises:
@@ -91,10 +95,15 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
     if episode.outcome is None:
         failed = ServerError if (episode.error or "").startswith(ServerError.__name__) else SolverError
         raise failed(f"the repair was given up after {len(episode.turns)} turns: {episode.error}")
-    with bar("alternatives", count(start.iis)) as advance:
-        alternatives = find_alternatives(judge, problem, start.iis, lambda: advance(""))
+    if episode.outcome is Outcome.RECOVERED:
+        on_repaired(env.edits)
+    alternatives: tuple[Alternative, ...] = ()
+    if most_tried:
+        with bar("alternatives", count(judge, problem, start.iis, most_tried)) as advance:
+            alternatives = find_alternatives(judge, problem, start.iis, most_tried, lambda: advance(""))
     changes = edited(start.shape, env.edits)
     last = episode.turns[-1].step.status if episode.turns else None
+    below = [name for name, bounds in env.edits.variables if start.shape.variables[name].lower >= 0 > bounds.lower]
     kept = changes if episode.outcome is Outcome.RECOVERED else ()
     return Account(
         problem=problem,
@@ -104,5 +113,13 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
         edits=env.edits,
         changes=changes,
         alternatives=alternatives,
-        advice=advise(kept, conflict, alternatives, problem.specification, last),
+        advice=advise(
+            kept,
+            conflict,
+            alternatives,
+            problem.specification,
+            last=last,
+            below=below if kept else (),
+            by=agent.name,
+        ),
     )

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
+from ordebug_plugin.agents.heuristic import RelaxMinimal
 from ordebug_plugin.experts.words import joined
 from ordebug_plugin.repairs.alternatives import Alternative
 from ordebug_plugin.repairs.conflict import Conflict
@@ -15,12 +16,15 @@ from ordebug_plugin.verdict import Status
 _MOST = 6
 
 
-def advise(
+def advise(  # noqa: PLR0913  # all that is known
     changes: Sequence[Change],
     conflict: Conflict,
     alternatives: Sequence[Alternative],
     specification: Specification | None,
+    *,
     last: Status | None,
+    below: Sequence[str] = (),
+    by: str = "",
 ) -> tuple[str, ...]:
     """What somebody who knows the application should look at, in order of importance.
 
@@ -30,17 +34,24 @@ def advise(
         alternatives: Other repairs.
         specification: What the model should say, where that is written down.
         last: How the model stood after the last turn; None where there was none.
+        below: Variables that the repair lets be negative, and the file did not.
+        by: Name of the agent.
     """
     said = {} if specification is None else specification.statements
     advice = [] if changes else [_more(last)]
     advice += [_about(change, said.get(change.name), specified=bool(said)) for change in changes[:_MOST]]
+    if below:
+        advice.insert(
+            0,
+            f"{joined(below)} may be negative now, which rarely means anything. If it does not, choose another repair.",
+        )
     if changes and not said:
         advice.append(
             "Look up where these numbers come from: the unit, the sign, <= for >=, something typed or counted twice."
         )
-    advice += _unasked(conflict, changes, said)
+    advice += _beside(conflict, changes, said)
     advice += _others(changes, conflict, alternatives)
-    if any(change.after is not None for change in changes):
+    if by == RelaxMinimal.name and any(change.after is not None for change in changes):
         advice.append(
             "relax-minimal gives way by what is just enough, and a ten-millionth more: before the model is used, "
             "replace such numbers by ones you can stand behind."
@@ -71,15 +82,21 @@ def _about(change: Change, statement: str | None, *, specified: bool) -> str:
     if change.after is None:
         return f"{change.name}: nothing asks for {change.before} any more. Can you do without it?{source}"
     before, after = change.sides or (change.before, change.after)
-    noun = "the bounds " if change.what == "bounds" else ""
-    return f"{change.name}: was {noun}{before} what was meant? The repair makes it {after}.{source}"
+    if change.what == "bounds":
+        return f"{change.name}: were the bounds {before} what was meant? The repair makes them {after}.{source}"
+    return f"{change.name}: was {before} what was meant? The repair makes it {after}.{source}"
 
 
-def _unasked(conflict: Conflict, changes: Sequence[Change], said: object) -> Iterator[str]:
-    if not isinstance(said, dict) or not said:
+def _beside(conflict: Conflict, changes: Sequence[Change], said: Mapping[str, str]) -> Iterator[str]:
+    """The rest of the conflict beside what the specification says of it."""
+    if not said:
         return
-    known = {*said, *(change.name for change in changes)}
-    names = [name for name, _ in (*conflict.rows, *conflict.bounds) if name not in known]
+    changed = {change.name for change in changes}
+    rest = [(name, text) for name, text in (*conflict.rows, *conflict.bounds) if name not in changed]
+    for name, text in rest[:_MOST]:
+        if name in said:
+            yield f"{name}: the model asks for {text}. The specification says: {said[name]}"
+    names = [name for name, _ in rest if name not in said]
     if names:
         yield f"Also in the conflict, and not in the specification: {joined(names[:_MOST])}."
 

@@ -18,7 +18,7 @@ from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import IIS
 
 # Each element of the conflict is tried alone, one solve for each; longer conflicts are only listed.
-MAX_TRIED = 200
+MAX_TRIED = 50
 # Where none is enough alone, so many are let go, each with the cheapest relaxation of what is left of the conflict.
 _MAX_CONTINUED = 12
 CHEAPEST = "the cheapest relaxation"
@@ -45,13 +45,17 @@ class Alternative:
     alone: str | None = None
 
 
-def count(iis: IIS | None) -> int:
+def count(judge: Judge, problem: Problem, iis: IIS | None, most: int) -> int:
     """How many will be tried."""
-    return 1 if iis is None else 1 + min(MAX_TRIED, len(iis.rows) + len(iis.bounds))
+    return 1 + len(_candidates(judge, problem, iis, most))
 
 
 def find_alternatives(
-    judge: Judge, problem: Problem, iis: IIS | None, on_tried: Callable[[], None] = lambda: None
+    judge: Judge,
+    problem: Problem,
+    iis: IIS | None,
+    most_tried: int = MAX_TRIED,
+    on_tried: Callable[[], None] = lambda: None,
 ) -> tuple[Alternative, ...]:
     """The cheapest relaxation, and each row or variable of the conflict that is enough to let go, the cheapest first.
 
@@ -64,7 +68,7 @@ def find_alternatives(
     most = len(judge.shape(problem).rows) + len(judge.shape(problem).variables)
     alone: list[Alternative] = []
     continued: list[Alternative] = []
-    for action in _candidates(judge, problem, iis):
+    for action in _candidates(judge, problem, iis, most_tried):
         edits = _after(judge, problem, action, most=1)
         if edits is not None:
             alone.append(_weigh(judge, problem, words(action), edits, action.target))
@@ -86,7 +90,7 @@ def words(action: Action) -> str:
     return f"{noun} {action.target}"
 
 
-def _candidates(judge: Judge, problem: Problem, iis: IIS | None) -> list[Action]:
+def _candidates(judge: Judge, problem: Problem, iis: IIS | None, most: int) -> list[Action]:
     if iis is None:
         return []
     binaries = judge.shape(problem).binaries
@@ -94,7 +98,7 @@ def _candidates(judge: Judge, problem: Problem, iis: IIS | None) -> list[Action]
     free = [
         Action(ActionKind.UPDATE_BOUNDS, name, (-math.inf, math.inf)) for name in iis.bounds if name not in binaries
     ]
-    return [*drops, *free][:MAX_TRIED]
+    return [*drops, *free][:most]
 
 
 def _after(judge: Judge, problem: Problem, action: Action | None, *, most: int) -> Edits | None:

@@ -192,7 +192,9 @@ def _reasons(episode: Episode, scores: Scores, difference: Difference, reference
     if math.isnan(scores.preservation):
         known = episode.truth.objective is not None
         reasons["preservation"] = (
-            "it is OP × FP" if known else "it is minimality where the original objective is not known"
+            "it is OP × FP, of which one is missing"
+            if known
+            else "it is minimality where the original objective is not known"
         )
     return reasons
 

@@ -91,7 +91,7 @@ def change_lines(changes: Sequence[Change]) -> Iterator[str]:
 def _alternative_lines(account: Account) -> Iterator[str]:
     yield "Alternatives (given way | minimality | objective):"
     if not account.alternatives:
-        yield "  none was found: no single row or variable of the conflict is enough to let go"
+        yield "  none was found"
     for one in account.alternatives[:_MOST_ALTERNATIVES]:
         chosen = "   <- this repair" if account.repaired and one.edits == account.edits else ""
         figures = f"{_amount(one.granted)} | {_score(one.minimality)} | {_amount(one.objective)}"

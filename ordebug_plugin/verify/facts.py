@@ -48,17 +48,14 @@ def find_facts(judge: Judge, problem: Problem) -> Facts:
         iis_rows=None if iis is None else len(iis.rows),
         iis_bounds=None if iis is None else len(iis.bounds),
         cheapest=judge.infeasibility(problem),
-        single_drops=single_drops(judge, problem, iis),
+        single_drops=_single_drops(judge, problem, iis),
         disjoint=disjoint,
         disjoint_bounded=bounded,
     )
 
 
-def single_drops(judge: Judge, problem: Problem, iis: IIS | None) -> tuple[str, ...] | None:
-    """Rows that are each enough to drop; None where there are too many to try.
-
-    Such a row is in every IIS, so those of the first are all there are to try.
-    """
+def _single_drops(judge: Judge, problem: Problem, iis: IIS | None) -> tuple[str, ...] | None:
+    """A row that is enough to drop is in every IIS, so those of the first are all there are to try."""
     if iis is None or len(iis.rows) > MAX_TRIED:
         return None
     return tuple(row for row in iis.rows if judge.solve(problem, dropped([row])).status.is_repaired)
