@@ -9,7 +9,19 @@ from collections.abc import Sequence
 from typing import NoReturn
 
 from ordebug_plugin import __version__
-from ordebug_plugin.commands import bench, compare, data, doctor, evaluate, preflight, replay, reward, score
+from ordebug_plugin.commands import (
+    bench,
+    compare,
+    data,
+    doctor,
+    evaluate,
+    judge,
+    preflight,
+    repair,
+    replay,
+    reward,
+    score,
+)
 from ordebug_plugin.commands.common import LOG, Subparsers
 from ordebug_plugin.errors import OrdebugError, StoppedError
 
@@ -52,7 +64,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = Subparsers(parser)
-    for command in (evaluate, compare, score, replay, bench, data, reward, preflight, doctor):
+    for command in (evaluate, compare, score, replay, repair, judge, bench, data, reward, preflight, doctor):
         command.add_parser(commands)
     return parser
 

@@ -22,6 +22,9 @@ from ordebug_plugin.rewriting import read_rewriting
 INFINITY = 1e20
 # Amounts below this are solver tolerance, not a repair (Gurobi's FeasibilityTol is 1e-6).
 TOLERANCE = 1e-6
+# What a side may lose where it is written to a file and read again: six digits are left in an .lp file of a number
+# below 1e-4, and of a range twelve, of which the lower side is kept as a difference from the upper one.
+_ROUNDING, _LAST_DIGITS = 1e-10, 1e-12
 # A rewritten row with smaller coefficients than this (and than in the file) is scaled up: the solver's tolerance is
 # absolute, and a row written small enough would ask for nothing.
 _LARGE_ENOUGH = 1e-2
@@ -283,6 +286,61 @@ def apply_all(shape: Shape, actions: Iterable[Action]) -> Edits | None:
         except ActionError:
             return None
     return edits
+
+
+def edits_between(shape: Shape, rows: Mapping[str, tuple[Terms, Interval]], bounds: Mapping[str, Interval]) -> Edits:
+    """The edits that make another model of the one as loaded, by names; what that model adds is left out.
+
+    A multiple of a row is the row itself, and numbers are the same that agree in nine digits.
+
+    Args:
+        shape: The model as loaded.
+        rows: The rows of the other model; one that is missing was dropped.
+        bounds: Its variables; one that is missing keeps its bounds.
+    """
+    edits = NO_EDITS
+    for name, old in shape.rows.items():
+        if name not in rows:
+            edits = _with_row(shape, edits, name, FREE)
+            continue
+        terms, interval = rows[name]
+        factor = ratio(terms, shape.terms[name])
+        if factor is None:
+            edits = _with_row(shape, edits, name, interval, terms)
+        else:
+            edits = _with_row(shape, edits, name, _snapped(_scaled(interval, factor, old), old))
+    for name, old in shape.variables.items():
+        edits = _with_variable(shape, edits, name, _snapped(bounds.get(name, old), old))
+    return edits
+
+
+def same_sides(one: Interval, two: Interval) -> bool:
+    """Whether two intervals agree in nine digits."""
+    return _snapped(one, two) == two
+
+
+def effective(shape: Shape, name: str, bounds: Interval) -> Interval:
+    """The bounds of a variable as far as they can be reached: a binary is within 0 and 1, an integer whole."""
+    lower, upper = bounds.lower, bounds.upper
+    if name in shape.binaries:
+        lower, upper = max(lower, 0.0), min(upper, 1.0)
+    if name in shape.binaries or name in shape.integers:
+        lower = float(math.ceil(lower - SAME)) if math.isfinite(lower) else lower
+        upper = float(math.floor(upper + SAME)) if math.isfinite(upper) else upper
+    return Interval(lower, upper)
+
+
+def _snapped(interval: Interval, reference: Interval) -> Interval:
+    """The interval, with the sides of the reference where they are the same but for rounding."""
+    room = rounding(reference)
+    sides = zip((interval.lower, interval.upper), (reference.lower, reference.upper), strict=True)
+    return Interval(*(old if math.isclose(new, old, rel_tol=SAME, abs_tol=room) else new for new, old in sides))
+
+
+def rounding(interval: Interval) -> float:
+    """How far the sides of an interval may be off after they were written to a file and read again."""
+    sizes = [abs(side) for side in (interval.lower, interval.upper) if math.isfinite(side)]
+    return max(_ROUNDING, _LAST_DIGITS * max(sizes, default=0.0))
 
 
 def _rewritten(shape: Shape, edits: Edits, action: Action) -> Edits:

@@ -25,6 +25,32 @@ def write_text(path: Path, text: str) -> None:
         raise InputError(f"{path}: cannot be written: {error.strerror}") from error
 
 
+def write_new(path: Path, data: bytes) -> None:
+    """Writes a file that is not there yet.
+
+    Raises:
+        InputError: It is there, or cannot be written; names it.
+    """
+    try:
+        with path.open("xb") as file:
+            file.write(data)
+    except FileExistsError:
+        raise InputError(f"{path} is there already, and is not overwritten: name another file") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror}") from error
+
+
+def check_new_file(path: Path) -> None:
+    """Finds out before long work whether `write_new` will be able to; makes the folder where there is none.
+
+    Raises:
+        InputError: It will not; names the file.
+    """
+    if path.exists() or path.is_symlink():
+        raise InputError(f"{path} is there already, and is not overwritten: name another file")
+    check_writable(path)
+
+
 def check_writable(path: Path) -> None:
     """Finds out before long work whether `write_text` will be able to; makes the folder where there is none.
 

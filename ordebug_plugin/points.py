@@ -38,13 +38,17 @@ def audit(shape: Shape, edits: Edits, point: Mapping[str, float]) -> Audit:
     for name, new in edits.variables:
         # A row gives way on one side only; the two bounds of a variable are elements of their own.
         granted += sum(granted_sides(shape.variables[name], new, point[name]))
-    lost = tuple(
+    return Audit(float(granted), lost_rows(shape, edits))
+
+
+def lost_rows(shape: Shape, edits: Edits) -> tuple[str, ...]:
+    """The changed rows that cannot bind any more, or ask for something else than in the file."""
+    return tuple(
         name
         for name in edits.changed_rows
         if name in edits.rewritten
         or _cannot_bind(shape, edits, shape.terms[name], shape.rows[name], edits.row(shape, name))
     )
-    return Audit(float(granted), lost)
 
 
 def is_kept(shape: Shape, edits: Edits, true: Edits, name: str) -> bool:

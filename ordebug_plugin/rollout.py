@@ -5,12 +5,15 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
+from ordebug_plugin.actions import Action
 from ordebug_plugin.agents import Agent
-from ordebug_plugin.edits import NO_EDITS, apply_all
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Turn
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
 from ordebug_plugin.points import is_kept
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Audit
 
 
@@ -103,17 +106,39 @@ def audit(env: RepairEnv, *, thorough: bool = True) -> Repair:
     Raises:
         SolverError: Gurobi failed.
     """
-    judge, problem, edits = env.judge, env.problem, env.edits
+    return audit_edits(env.judge, env.problem, env.edits, thorough=thorough)
+
+
+def audit_edits(
+    judge: Judge, problem: Problem, edits: Edits, true: Edits | None = None, *, thorough: bool = True
+) -> Repair:
+    """The solver's facts about a model that some edits repair (see `audit`).
+
+    Args:
+        judge: The solver.
+        problem: The broken model.
+        edits: What was changed.
+        true: The edits of the known fix; None for those of the problem's truth.
+        thorough: See `audit`.
+
+    Raises:
+        SolverError: Gurobi failed.
+    """
     facts = judge.audit(problem, edits)
     objective = judge.solve(problem, edits).objective
     has_op = objective is not None and problem.truth.objective is not None
     relaxation = judge.relaxation(problem) if thorough or not has_op else None
-    lost = facts.lost_rows
-    if not edits.dropped().issuperset(lost):
-        true = apply_all(judge.shape(problem), problem.truth.fix) or NO_EDITS
-        lost = tuple(row for row in lost if not is_kept(judge.shape(problem), edits, true, row))
+    lost = not_kept(judge.shape(problem), edits, facts.lost_rows, problem.truth.fix if true is None else true)
     return Repair(
         objective=objective,
         needed=None if relaxation is None else relaxation.cost,
         audit=Audit(facts.granted, lost),
     )
+
+
+def not_kept(shape: Shape, edits: Edits, lost: tuple[str, ...], fix: tuple[Action, ...] | Edits) -> tuple[str, ...]:
+    """Of the rows that seem to be lost, those that the known fix does not leave so."""
+    if edits.dropped().issuperset(lost):
+        return lost
+    true = fix if isinstance(fix, Edits) else apply_all(shape, fix) or NO_EDITS
+    return tuple(row for row in lost if not is_kept(shape, edits, true, row))

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from ordebug_plugin.solver.judge import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.licence import Licence, gurobi_version, probe_licence
+from ordebug_plugin.solver.writing import FORMATS
 
 __all__ = [
     "DEFAULT_PATIENCE",
     "DEFAULT_WORK_LIMIT",
+    "FORMATS",
     "Judge",
     "Licence",
     "gurobi_version",

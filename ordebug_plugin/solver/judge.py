@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
@@ -30,9 +30,11 @@ from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
+from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
 from ordebug_plugin.solver.search import Found, Search, environment_parameters
+from ordebug_plugin.solver.writing import written
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
@@ -127,6 +129,29 @@ class Judge:
             ProblemError: Gurobi cannot read the file.
         """
         return outline(self._load(problem))
+
+    def others(self, problem: Problem) -> Mapping[str, str]:
+        """What the model holds beside rows, bounds and linear costs: each such part, to what it says.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        return others(self._load(problem))
+
+    def written(self, problem: Problem, edits: Edits, suffix: str) -> bytes:
+        """The file of the model under edits, read back and found to be that model; dropped rows are left out.
+
+        Args:
+            problem: The model.
+            edits: What was changed.
+            suffix: One of `writing.FORMATS`.
+
+        Raises:
+            InputError: The format cannot hold this model.
+            SolverError: Gurobi failed.
+        """
+        with _gurobi_errors(problem):
+            return written(self._load(problem).rewritten(edits.rewrites), edits, suffix, self._env)
 
     def solve(self, problem: Problem, edits: Edits = NO_EDITS) -> Verdict:
         """Status and objective of the model under edits.

@@ -43,7 +43,7 @@ def find_facts(judge: Judge, problem: Problem) -> Facts:
         SolverError: Gurobi failed.
     """
     iis = judge.iis(problem)
-    disjoint, bounded = _disjoint(judge, problem)
+    disjoint, bounded = count_disjoint(judge, problem)
     return Facts(
         iis_rows=None if iis is None else len(iis.rows),
         iis_bounds=None if iis is None else len(iis.bounds),
@@ -61,8 +61,8 @@ def _single_drops(judge: Judge, problem: Problem, iis: IIS | None) -> tuple[str,
     return tuple(row for row in iis.rows if judge.solve(problem, dropped([row])).status.is_repaired)
 
 
-def _disjoint(judge: Judge, problem: Problem) -> tuple[int, bool]:
-    """How many were found, and whether there may be more."""
+def count_disjoint(judge: Judge, problem: Problem) -> tuple[int, bool]:
+    """How many IISs without a common row were found, and whether there may be more."""
     gone: list[str] = []
     for found in range(MAX_DISJOINT):
         status = judge.solve(problem, dropped(gone)).status

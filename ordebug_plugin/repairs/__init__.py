@@ -1,0 +1,1 @@
+"""Repairs of model files: compared by names, explained, weighed against others, and scored, whoever made them."""
