@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ordebug_plugin.agents import Agent
 from ordebug_plugin.edits import NO_EDITS, apply_all
@@ -11,6 +12,7 @@ from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn, name_outcome
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
 from ordebug_plugin.points import is_kept
+from ordebug_plugin.problem import Problem
 from ordebug_plugin.verdict import Audit
 
 
@@ -73,23 +75,38 @@ class Rollout:
         return self._episode(None, None, failure)
 
     def _episode(self, outcome: Outcome | None, repair: Repair | None, failure: OrdebugError | None) -> Episode:
-        problem, start = self._env.problem, self._start
-        return Episode(
-            problem_id=problem.id,
-            problem_hash=problem.content_hash,
-            error_type=problem.error_type,
-            difficulty=problem.difficulty,
-            truth=problem.truth,
-            extended=problem.extended,
-            n_rows=0 if start is None else len(start.shape.rows),
-            aliases={} if start is None else dict(start.shape.aliases),
-            sample=self._sample,
-            iis=None if start is None else start.iis,
+        blank = lost_episode(self._env.problem, self._sample, failure)
+        if self._start is None:
+            return blank
+        shape = self._start.shape
+        return replace(
+            blank,
+            n_rows=len(shape.rows),
+            aliases=dict(shape.aliases),
+            iis=self._start.iis,
             turns=tuple(self._turns),
             outcome=outcome,
             repair=repair,
-            error=None if failure is None else f"{type(failure).__name__}: {failure}",
         )
+
+
+def lost_episode(problem: Problem, sample: int, failure: OrdebugError | None) -> Episode:
+    """An episode of which nothing is known but what ended it."""
+    return Episode(
+        problem_id=problem.id,
+        problem_hash=problem.content_hash,
+        error_type=problem.error_type,
+        difficulty=problem.difficulty,
+        truth=problem.truth,
+        extended=problem.extended,
+        n_rows=0,
+        aliases={},
+        sample=sample,
+        iis=None,
+        turns=(),
+        outcome=None,
+        error=None if failure is None else f"{type(failure).__name__}: {failure}",
+    )
 
 
 def play(

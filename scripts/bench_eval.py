@@ -1,9 +1,11 @@
 """What `ordebug eval` costs per request beside a bare asyncio + openai loop with the same requests, in one run.
 
-A fast local server, a process of its own, answers every prompt at once (or after --latency) by dropping the first row of
-the IIS. The harness plays the benchmark against it; the bare loop then sends the very same requests with the same
-concurrency and throws the answers away. Both are repeated in turn. Timed are the episodes, from the first request to the
-last line in episodes.jsonl; the figures (bootstrap) come after that, once a run, and are reported apart.
+A fast local server, a process of its own, answers every prompt at once (or after --latency) by dropping the first row
+of the IIS. The harness plays the benchmark against it; the bare loop then sends the very same requests with the same
+concurrency and throws the answers away. Both are repeated in turn. Timed are the episodes from the end of the first
+one, which goes alone, to the last line in episodes.jsonl: wall time, and CPU time of the process with the event loop,
+which is what is left of the overhead where the judges' processes have cores of their own. What a run pays once is
+reported apart: the start (processes of the judges, the first episode) and the figures (bootstrap).
 
     python scripts/bench_eval.py --bench BENCH
 """
@@ -21,7 +23,7 @@ import tempfile
 import time
 from multiprocessing.connection import Connection
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import openai
 
@@ -33,7 +35,6 @@ from ordebug_plugin.evaluate.run import EPISODES, RunConfig, run_evaluation
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Message, Style, system_for
 
-Times = tuple[float, float]  # seconds of the episodes, and of the figures after them
 _LENGTH = re.compile(rb"content-length: *(\d+)", re.IGNORECASE)
 _FIRST_ROW = re.compile(rb"Conflicting Constraints: \['([^']*)'")
 _ROW = "@row@"
@@ -58,6 +59,15 @@ _TEMPLATE = json.dumps(
 ).encode()
 
 
+class Times(NamedTuple):
+    """Seconds of a run: until the first episode has ended, of the other episodes, and of the figures after them."""
+
+    start: float
+    episodes: float
+    cpu: float
+    figures: float
+
+
 class Answering(asyncio.Protocol):
     """HTTP/1.1 with keep-alive, as little of it as the client needs."""
 
@@ -66,9 +76,11 @@ class Answering(asyncio.Protocol):
         self._data = b""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        """Keeps the way back."""
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
+        """Answers once a request is whole."""
         self._data += data
         head, found, body = self._data.partition(b"\r\n\r\n")
         length = _LENGTH.search(head)
@@ -98,16 +110,17 @@ def serve(latency: float, pipe: Connection) -> None:
 
 def harness(chat: ChatAgent, problems: tuple[Problem, ...], samples: int, concurrency: int, out: Path) -> Times:
     """One run of `ordebug eval`; its episodes give the requests for the bare loop."""
-    last = 0.0
-
-    def on_result(_: object) -> None:
-        nonlocal last
-        last = time.perf_counter()
-
+    ends: list[tuple[float, float]] = []
     config = RunConfig("bench", {"name": chat.name}, concurrency, samples=samples)
     began = time.perf_counter()
-    run_evaluation(config, Served(chat), problems, out, on_result=on_result)
-    return last - began, time.perf_counter() - last
+    run_evaluation(config, Served(chat), problems, out, on_result=lambda _: ends.append(now()))
+    (first, first_cpu), (last, last_cpu) = ends[0], ends[-1]
+    return Times(first - began, last - first, last_cpu - first_cpu, time.perf_counter() - last)
+
+
+def now() -> tuple[float, float]:
+    """Wall time, and CPU time of this process."""
+    return time.perf_counter(), time.process_time()
 
 
 def requests_of(chat: ChatAgent, problems: tuple[Problem, ...], out: Path) -> list[dict[str, Any]]:
@@ -122,8 +135,8 @@ def requests_of(chat: ChatAgent, problems: tuple[Problem, ...], out: Path) -> li
     return bodies
 
 
-async def bare(url: str, bodies: list[dict[str, Any]], concurrency: int) -> float:
-    """The loop that one writes in five minutes."""
+async def bare(url: str, bodies: list[dict[str, Any]], concurrency: int) -> tuple[float, float]:
+    """The loop that one writes in five minutes: seconds of wall time and of CPU time."""
     async with openai.AsyncOpenAI(base_url=url, api_key="EMPTY", timeout=600.0, max_retries=4) as client:
         waiting = iter(bodies)
 
@@ -131,9 +144,10 @@ async def bare(url: str, bodies: list[dict[str, Any]], concurrency: int) -> floa
             for body in waiting:
                 await client.chat.completions.create(**body)
 
-        began = time.perf_counter()
+        began, began_cpu = now()
         await asyncio.gather(*(worker() for _ in range(concurrency)))
-        return time.perf_counter() - began
+        end, end_cpu = now()
+        return end - began, end_cpu - began_cpu
 
 
 def main() -> int:
@@ -166,23 +180,32 @@ def measure(options: argparse.Namespace, url: str, concurrency: int) -> dict[str
     """Both ways at one concurrency, the first of each thrown away: it imports and warms up."""
     problems = load_benchmark(options.bench).problems[: options.limit]
     chat = ChatAgent(Endpoint(url, "m"), Style(), Sampling())
-    ours, theirs, after = [], [], []
+    ours: list[float] = []
+    theirs: list[float] = []
+    times: list[Times] = []
+    cpu: list[tuple[float, float]] = []
     with tempfile.TemporaryDirectory() as scratch:
         for repeat in range(options.repeats + 1):
             out = Path(scratch) / str(repeat)
-            seconds, figures = harness(chat, problems, options.samples, concurrency, out)
+            took = harness(chat, problems, options.samples, concurrency, out)
             bodies = requests_of(chat, problems, out)
-            loop = asyncio.run(bare(url, bodies, concurrency))
+            loop, loop_cpu = asyncio.run(bare(url, bodies, concurrency))
             if repeat:
-                ours.append(1e3 * seconds / len(bodies))
-                after.append(figures)
+                times.append(took)
+                ours.append(1e3 * took.episodes / (len(bodies) - 1))
                 theirs.append(1e3 * loop / len(bodies))
+                cpu.append((1e3 * took.cpu / (len(bodies) - 1), 1e3 * loop_cpu / len(bodies)))
     ratio = statistics.median(ours) / statistics.median(theirs)
+    our_cpu, their_cpu = (statistics.median(values) for values in zip(*cpu, strict=True))
+    pairs = [a / b for a, b in zip(ours, theirs, strict=True)]
+    once = {name: statistics.median(getattr(one, name) for one in times) for name in ("start", "figures")}
     print(
         f"concurrency {concurrency}, {len(bodies)} requests, server {1e3 * options.latency:g} ms: "
         f"ordebug eval {statistics.median(ours):.3f} ms a request, bare loop {statistics.median(theirs):.3f}, "
-        f"ratio of medians {ratio:.3f} (pairs {min(a / b for a, b in zip(ours, theirs, strict=True)):.3f} to "
-        f"{max(a / b for a, b in zip(ours, theirs, strict=True)):.3f}); figures {statistics.median(after):.2f} s a run"
+        f"ratio of medians {ratio:.3f} (pairs {min(pairs):.3f} to {max(pairs):.3f}); "
+        f"CPU of the loop's process {our_cpu:.3f} and {their_cpu:.3f} ms, ratio {our_cpu / their_cpu:.3f}; "
+        f"once a run: start {once['start']:.2f} s, figures {once['figures']:.2f} s",
+        flush=True,
     )
     return {
         "concurrency": concurrency,
@@ -191,7 +214,8 @@ def measure(options: argparse.Namespace, url: str, concurrency: int) -> dict[str
         "harness_ms": ours,
         "bare_ms": theirs,
         "ratio": ratio,
-        "figures_seconds": after,
+        "cpu_ms": cpu,
+        "once_seconds": once,
     }
 
 

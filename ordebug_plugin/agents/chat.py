@@ -9,7 +9,6 @@ from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
-import httpx
 import openai
 
 from ordebug_plugin.agents.completion import ThinkText, read_completion
@@ -70,7 +69,7 @@ class ChatAgent:
     def __init__(self, endpoint: Endpoint, style: Style, sampling: Sampling) -> None:
         self.name = endpoint.model
         self._url = endpoint.base_url
-        self._style = style
+        self.style = style
         self._sampling = sampling
         self._options: dict[str, Any] = {
             "base_url": endpoint.base_url,
@@ -100,17 +99,13 @@ class ChatAgent:
         if served and self.name not in served:
             raise ServerError(f"{self._url} serves {', '.join(served)}, not {self.name!r}: pass one of them as --model")
 
-    def messages(self, observation: Observation) -> tuple[Message, ...]:
-        """What one observation asks."""
-        return render_messages(observation, self._style)
-
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
         """Answers one observation.
 
         Raises:
             ServerError: The server failed after all retries, or its reply is no chat completion.
         """
-        return self.ask(self.messages(observation))
+        return self.ask(render_messages(observation, self.style))
 
     def ask(self, messages: Sequence[Message], offset: int = 0) -> Reply:
         """Answers one conversation.
@@ -124,7 +119,9 @@ class ChatAgent:
         """
         started = time.perf_counter()
         with self.failures():
-            response = self._client.post(_PATH, cast_to=httpx.Response, body=self.body(messages, offset))
+            response = self._client.post(
+                _PATH, cast_to=openai.HttpxBinaryResponseContent, body=self.body(messages, offset)
+            )
             completion = read_completion(response.content)
         return completion.reply(messages[-1].content, time.perf_counter() - started)
 
@@ -206,7 +203,7 @@ class Connection:
         started = time.perf_counter()
         with self._agent.failures():
             body = self._agent.body(messages, offset)
-            response = await self._client.post(_PATH, cast_to=httpx.Response, body=body)
+            response = await self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
             completion = read_completion(response.content)
         if self._think is None:
             self._think = completion.think_text

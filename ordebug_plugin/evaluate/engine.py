@@ -1,12 +1,13 @@
-"""The episodes of a run: many in flight on one event loop, the solver in threads beside it.
+"""The episodes of a run: many in flight on one event loop, the solver beside it.
 
-A served model is asked from the loop, and only its answers are judged in the threads. A built-in agent is a solver's
-client itself, so its whole episode is played there.
+A served model is asked from the loop, and its answers are judged at the seats. A built-in agent asks the solver itself,
+so its whole episode is played there.
 """
 
 from __future__ import annotations
 
 import asyncio
+import itertools
 import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
@@ -14,14 +15,12 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from ordebug_plugin.agents import Agent
-from ordebug_plugin.env import Observation, RepairEnv
+from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
-from ordebug_plugin.evaluate.judges import Judges, Seat
-from ordebug_plugin.problem import Problem
-from ordebug_plugin.prompt import Message
-from ordebug_plugin.rollout import Rollout, play
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.evaluate.host import Host, Job
+from ordebug_plugin.evaluate.seats import Seat, SeatLostError, Seats, SeatT, ThreadSeat, make_seats, seated
+from ordebug_plugin.rollout import lost_episode, play
 
 if TYPE_CHECKING:  # the openai client takes a second to import
     from ordebug_plugin.agents.chat import ChatAgent, Connection
@@ -29,19 +28,7 @@ if TYPE_CHECKING:  # the openai client takes a second to import
 
 # Seconds. After Gurobi has run in a thread, SIGINT does not end a wait any more (`futures`): the loop wakes by itself.
 _NAP = 0.2
-
-
-@dataclass(frozen=True)
-class Job:
-    """An episode to be played.
-
-    Attributes:
-        problem: On what.
-        sample: Number of the repetition, from 0.
-    """
-
-    problem: Problem
-    sample: int
+_KEYS = itertools.count()
 
 
 @dataclass(frozen=True)
@@ -120,24 +107,28 @@ async def _play_jobs(
     on_think: Callable[[ThinkText], None],
 ) -> None:
     n = min(course.concurrency, len(jobs))
-    stop = threading.Event()
-    with Judges(n, course.work_limit, apart=isinstance(player, BuiltIn)) as judges:
-        try:
-            if isinstance(player, BuiltIn):
-                await _work(n, jobs, judges, partial(_play_built_in, player, course, stop), on_result)
-            else:
-                async with player.chat.connected(player.think, on_think) as connection:
-                    await _work(n, jobs, judges, partial(_play_served, player, course, connection), on_result)
-        except BaseException:
-            stop.set()  # episodes that threads play end before their next turn
-            raise
+    if isinstance(player, BuiltIn):
+        stop = threading.Event()
+        # Their agents think where the judge is: a thread for each.
+        threads = [ThreadSeat(course.work_limit, models_kept=1) for _ in range(n)]
+        with seated(threads) as seats:
+            try:
+                await _work(jobs, n, seats, partial(_play_built_in, player, course, stop), on_result)
+            except BaseException:
+                stop.set()  # episodes under way end before their next turn
+                raise
+        return
+    async with player.chat.connected(player.think, on_think) as connection:
+        with seated(make_seats(n, course.work_limit)) as seats:
+            await asyncio.gather(*(seat.ready() for seat in seats.all))
+            await _work(jobs, n, seats, partial(_play_served, player, course, connection), on_result)
 
 
 async def _work(
-    n: int,
     jobs: Sequence[Job],
-    judges: Judges,
-    play_one: Callable[[Job, Seat], Awaitable[Episode]],
+    n: int,
+    seats: Seats[SeatT],
+    play_one: Callable[[Job, SeatT], Awaitable[Episode]],
     on_result: Callable[[int, Episode | Unusable], None],
 ) -> None:
     """Keeps `n` episodes in flight until all jobs are done."""
@@ -146,7 +137,7 @@ async def _work(
     async def worker() -> None:
         for number, job in waiting:  # shared by all workers: each takes the next job
             result: Episode | Unusable
-            with judges.seat(job.problem.content_hash) as seat:
+            with seats.take(job.problem.content_hash) as seat:
                 try:
                     result = await play_one(job, seat)
                 except (ProblemError, LicenseLimitError) as error:
@@ -166,38 +157,31 @@ async def _work(
             task.cancel()
 
 
-async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event, job: Job, seat: Seat) -> Episode:
-    def whole(judge: Judge) -> Episode:
-        env = RepairEnv(judge, job.problem, course.max_steps)
+async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event, job: Job, seat: ThreadSeat) -> Episode:
+    def whole(host: Host) -> Episode:
+        env = RepairEnv(host.judge, job.problem, course.max_steps)
         return play(env, player.agents[job.sample], sample=job.sample, stopped=stop.is_set)
 
     return await seat.run(whole)
 
 
 async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
-    def begin(judge: Judge) -> tuple[Rollout, _State]:
-        rollout = Rollout(RepairEnv(judge, job.problem, course.max_steps), job.sample)
-        return rollout, _told(player, rollout.start())
-
     limit = player.episode_timeout
     deadline = None if limit is None else asyncio.get_running_loop().time() + limit
-    rollout, state = await seat.run(begin)
-    while not isinstance(state, Episode):
-        try:
-            async with asyncio.timeout_at(deadline):
-                reply = await connection.ask(state, job.sample)
-        except TimeoutError:
-            return rollout.give_up(ServerError(f"the episode took more than {limit:g} s (--episode-timeout)"))
-        except ServerError as failure:
-            return rollout.give_up(failure)
-        state = await seat.run(lambda _, reply=reply: _told(player, rollout.take(reply)))  # type: ignore[misc]
+    key = next(_KEYS)
+    try:
+        state = await seat.call("begin", key, job, course.max_steps, player.chat.style)
+        while not isinstance(state, Episode):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    reply = await connection.ask(state, job.sample)
+            except TimeoutError:
+                late = ServerError(f"the episode took more than {limit:g} s (--episode-timeout)")
+                state = await seat.call("give_up", key, late)
+            except ServerError as failure:
+                state = await seat.call("give_up", key, failure)
+            else:
+                state = await seat.call("take", key, reply)
+    except SeatLostError as failure:  # with what it knew of the episode
+        return lost_episode(job.problem, job.sample, failure)
     return state
-
-
-# What a model is asked, or the episode as it ended.
-_State = tuple[Message, ...] | Episode
-
-
-def _told(player: Served, state: Observation | Episode) -> _State:
-    """The prompt of a state, rendered in the judge's thread as well: long ones take as long as a solve."""
-    return state if isinstance(state, Episode) else player.chat.messages(state)

@@ -13,7 +13,7 @@ from typing import Any
 
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.engine import Job
+from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import parse_episode
 
 # What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now;

@@ -19,7 +19,8 @@ import yaml
 from ordebug_plugin import __version__
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.engine import Course, Job, Player, Served, Unusable, play_jobs
+from ordebug_plugin.evaluate.engine import Course, Player, Served, Unusable, play_jobs
+from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.evaluate.resume import Kept, check_same, locked, read_kept
 from ordebug_plugin.files import make_folder, write_text
