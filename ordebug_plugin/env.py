@@ -29,12 +29,16 @@ class Outcome(StrEnum):
 
     RECOVERED: feasible with a finite optimum after a repair. SUBMITTED: SUBMIT on a model that is not. OUT_OF_TURNS.
     LIMIT: turns ran out while the solver could not decide within its WorkLimit, neither success nor failure.
+    Two kinds of OUT_OF_TURNS that only the record of an episode can tell (`episode.name_outcome`): TRUNCATED, the last
+    answer was cut by the token limit; REFUSED, no answer had an action that could be executed.
     """
 
     RECOVERED = "recovered"
     SUBMITTED = "submitted-infeasible"
     OUT_OF_TURNS = "out-of-turns"
     LIMIT = "limit"
+    TRUNCATED = "truncated"
+    REFUSED = "refused"
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.env import Outcome, Step
@@ -40,6 +40,18 @@ class Turn:
     reply: Reply
     step: Step
     solver_seconds: float
+
+
+def name_outcome(outcome: Outcome, turns: Sequence[Turn]) -> Outcome:
+    """The outcome of an episode by its most telling name; only out-of-turns has others.
+
+    An answer that was cut says nothing about what the model would have done, so that comes before refused.
+    """
+    if outcome is not Outcome.OUT_OF_TURNS or not turns:
+        return outcome
+    if turns[-1].reply.truncated:
+        return Outcome.TRUNCATED
+    return Outcome.REFUSED if all(turn.step.refused for turn in turns) else outcome
 
 
 @dataclass(frozen=True)

@@ -175,7 +175,9 @@ def render_answer(think: str, action: Action) -> str:
     return f"{THINK_OPEN}\n{think}\n{THINK_CLOSE}\n\n{ACTION_PREFIX} {action}"
 
 
-def canonical_answer(content: str | None, reasoning: str | None = None, *, truncated: bool = False) -> str:
+def canonical_answer(
+    content: str | None, reasoning: str | None = None, *, truncated: bool = False, opened: bool = False
+) -> str:
     """Rebuilds the canonical text wherever a server put the reasoning.
 
     Args:
@@ -183,13 +185,15 @@ def canonical_answer(content: str | None, reasoning: str | None = None, *, trunc
         reasoning: The message's ``reasoning_content`` or ``reasoning``, where the server moved the think text there.
         truncated: Whether the token limit cut the answer. Without a think tag it was cut while reasoning, after an
             opener in the prompt, and nothing in it may act.
+        opened: Whether the server's prompts are known to end in an opener. An answer without any tag never left its
+            reasoning then.
     """
     # Half of a UTF-16 pair is no text that could be sent back in the next prompt.
     content = (content or "").encode("utf-8", "backslashreplace").decode()
     reasoning = (reasoning or "").encode("utf-8", "backslashreplace").decode()
     if reasoning and THINK_CLOSE not in content:
         return f"{THINK_OPEN}\n{reasoning.strip(chr(10))}\n{THINK_CLOSE}\n\n{content.lstrip(chr(10))}"
-    opened_in_prompt = THINK_CLOSE in content or truncated
+    opened_in_prompt = THINK_CLOSE in content or truncated or opened
     if opened_in_prompt and THINK_OPEN not in content:
         return f"{THINK_OPEN}\n{content.lstrip(chr(10))}"
     return content

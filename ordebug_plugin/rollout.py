@@ -4,17 +4,111 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 from ordebug_plugin.actions import Action
 from ordebug_plugin.agents import Agent
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
-from ordebug_plugin.episode import Episode, Repair, Turn
+from ordebug_plugin.episode import Episode, Repair, Reply, Turn, name_outcome
 from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
 from ordebug_plugin.points import is_kept
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Audit
+
+
+class Rollout:
+    """An episode under way: the environment, and the turns so far.
+
+    `start` and `take` ask the solver, so they belong in the thread of the environment's judge; `give_up` does not.
+
+    Args:
+        env: The environment.
+        sample: Number of the repetition.
+        thorough: See `audit`.
+    """
+
+    def __init__(self, env: RepairEnv, sample: int = 0, *, thorough: bool = True) -> None:
+        self._env = env
+        self._sample = sample
+        self._thorough = thorough
+        self._start: Observation | None = None
+        self._turns: list[Turn] = []
+
+    def start(self) -> Observation | Episode:
+        """Resets the environment.
+
+        Returns:
+            What the agent is to answer, or the episode where the solver failed.
+
+        Raises:
+            ProblemError: The problem cannot be used at all: unreadable, or not infeasible.
+            LicenseLimitError: The model as loaded is larger than the licence allows.
+        """
+        try:
+            self._start = self._env.reset()
+        except LicenseLimitError:
+            raise
+        except SolverError as failure:
+            return self.give_up(failure)
+        return self._start
+
+    def take(self, reply: Reply) -> Observation | Episode:
+        """Lets the solver judge an answer.
+
+        Returns:
+            What the agent is to answer next, or the episode as it ended.
+        """
+        began = time.perf_counter()
+        try:
+            transition = self._env.step(reply.text)
+            self._turns.append(Turn(reply, transition.step, time.perf_counter() - began))
+            if transition.outcome is None:
+                return transition.observation
+            recovered = transition.outcome is Outcome.RECOVERED
+            repair = audit(self._env, thorough=self._thorough) if recovered else None
+        except SolverError as failure:
+            return self.give_up(failure)
+        return self._episode(name_outcome(transition.outcome, self._turns), repair, None)
+
+    def give_up(self, failure: OrdebugError) -> Episode:
+        """The episode, lost to infrastructure."""
+        return self._episode(None, None, failure)
+
+    def _episode(self, outcome: Outcome | None, repair: Repair | None, failure: OrdebugError | None) -> Episode:
+        blank = lost_episode(self._env.problem, self._sample, failure)
+        if self._start is None:
+            return blank
+        shape = self._start.shape
+        return replace(
+            blank,
+            n_rows=len(shape.rows),
+            aliases=dict(shape.aliases),
+            iis=self._start.iis,
+            turns=tuple(self._turns),
+            outcome=outcome,
+            repair=repair,
+        )
+
+
+def lost_episode(problem: Problem, sample: int, failure: OrdebugError | None) -> Episode:
+    """An episode of which nothing is known but what ended it."""
+    return Episode(
+        problem_id=problem.id,
+        problem_hash=problem.content_hash,
+        error_type=problem.error_type,
+        difficulty=problem.difficulty,
+        truth=problem.truth,
+        extended=problem.extended,
+        n_rows=0,
+        aliases={},
+        sample=sample,
+        iis=None,
+        turns=(),
+        outcome=None,
+        error=None if failure is None else f"{type(failure).__name__}: {failure}",
+    )
 
 
 def play(
@@ -39,58 +133,17 @@ def play(
         LicenseLimitError: The model as loaded is larger than the licence allows.
         StoppedError: `stopped` said so.
     """
-    turns: list[Turn] = []
-    try:
-        start = env.reset()
-    except LicenseLimitError:
-        raise
-    except SolverError as failure:
-        return _episode(env, sample, None, (), failure)
-    observation, outcome = start, None
-    try:
-        while outcome is None:
-            if stopped():
-                raise StoppedError("stopped before the episode's end")
-            reply = agent.act(env, observation)
-            began = time.perf_counter()
-            transition = env.step(reply.text)
-            turns.append(Turn(reply, transition.step, time.perf_counter() - began))
-            observation, outcome = transition.observation, transition.outcome
-        repair = audit(env, thorough=thorough) if outcome is Outcome.RECOVERED else None
-    except (ServerError, SolverError) as failure:
-        return _episode(env, sample, start, tuple(turns), failure)
-    return _episode(env, sample, start, tuple(turns), outcome=outcome, repair=repair)
-
-
-def _episode(  # noqa: PLR0913  # what ended it, by keyword
-    env: RepairEnv,
-    sample: int,
-    start: Observation | None,
-    turns: tuple[Turn, ...],
-    failure: OrdebugError | None = None,
-    *,
-    outcome: Outcome | None = None,
-    repair: Repair | None = None,
-) -> Episode:
-    """An episode as it ended; `start` is None where the solver failed before there was one."""
-    problem = env.problem
-    shape = None if start is None else env.judge.shape(problem)
-    return Episode(
-        problem_id=problem.id,
-        problem_hash=problem.content_hash,
-        error_type=problem.error_type,
-        difficulty=problem.difficulty,
-        truth=problem.truth,
-        extended=problem.extended,
-        n_rows=0 if shape is None else len(shape.rows),
-        aliases={} if shape is None else dict(shape.aliases),
-        sample=sample,
-        iis=None if start is None else start.iis,
-        turns=turns,
-        outcome=outcome,
-        repair=repair,
-        error=None if failure is None else f"{type(failure).__name__}: {failure}",
-    )
+    rollout = Rollout(env, sample, thorough=thorough)
+    state = rollout.start()
+    while not isinstance(state, Episode):
+        if stopped():
+            raise StoppedError("stopped before the episode's end")
+        try:
+            reply = agent.act(env, state)
+        except (ServerError, SolverError) as failure:
+            return rollout.give_up(failure)
+        state = rollout.take(reply)
+    return state
 
 
 def audit(env: RepairEnv, *, thorough: bool = True) -> Repair:

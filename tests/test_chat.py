@@ -181,7 +181,7 @@ def test_an_answer_cut_while_reasoning_never_acts(tmp_path: Path) -> None:
     reply = completion("I think\nAction: DROP_CONSTRAINT(high)\nbut then", finish="length")
     with server(lambda n, body: (200, reply)) as (url, _):
         _, (episode,), _ = evaluate(tmp_path, url)
-    assert episode["outcome"] == "out-of-turns"
+    assert episode["outcome"] == "truncated"
     assert "not closed" in episode["turns"][0]["note"]
 
 
@@ -189,7 +189,7 @@ def test_null_content_is_an_ordinary_poor_answer(tmp_path: Path) -> None:
     with server(lambda n, body: (200, completion(None, usage=False))) as (url, _):
         code, (episode,), summary = evaluate(tmp_path, url)
     assert code == 0
-    assert episode["outcome"] == "out-of-turns"
+    assert episode["outcome"] == "refused"
     assert summary["metrics"]["tokens"]["value"] is None
 
 

@@ -171,7 +171,7 @@ def test_an_incomplete_run_is_said_to_be_one(bench: Path, tmp_path: Path, capsys
     episodes.write_text("".join(episodes.read_text().splitlines(keepends=True)[:4]))
     capsys.readouterr()
     assert main(["compare", *runs]) == 1
-    assert "cut is incomplete, 2 of 6 problems are missing" in capsys.readouterr().err
+    assert "cut is incomplete, 2 episodes are missing" in capsys.readouterr().err
 
 
 def test_a_single_model_is_told_turn_by_turn(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

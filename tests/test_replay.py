@@ -159,4 +159,4 @@ class TestScore:
         lines = (run / "episodes.jsonl").read_text().splitlines()
         (run / "episodes.jsonl").write_text("\n".join(lines[:-2]) + "\n")
         assert main(["score", str(run), "--write"]) == 1
-        assert f"2 of {N} problems have no episode" in capsys.readouterr().err
+        assert "2 episodes are missing" in capsys.readouterr().err

@@ -2,18 +2,22 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import time
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field
-from typing import cast
+from typing import Any
 
 import openai
-from openai.types.chat import ChatCompletion, ChatCompletionMessageParam
 
+from ordebug_plugin.agents.completion import ThinkText, read_completion
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import ServerError
-from ordebug_plugin.prompt import Message, Style, canonical_answer, render_messages
+from ordebug_plugin.prompt import Message, Style, render_messages
+
+_PATH = "/chat/completions"
 
 
 @dataclass(frozen=True)
@@ -53,8 +57,8 @@ class Endpoint:
 class ChatAgent:
     """Sends each turn as a fresh conversation with the whole state, or the conversation so far (`Style`).
 
-    The openai client owns the retries (connection errors, 408, 409, 429 and 5xx, with back-off and jitter); nothing
-    else here retries.
+    The openai client owns the retries (connection errors, timeouts, 408, 409, 429 and 5xx, with back-off and jitter);
+    nothing else here retries. Answers are read by `completion`, not by its types, which promise more than they check.
 
     Args:
         endpoint: Where the model is served.
@@ -65,14 +69,15 @@ class ChatAgent:
     def __init__(self, endpoint: Endpoint, style: Style, sampling: Sampling) -> None:
         self.name = endpoint.model
         self._url = endpoint.base_url
-        self._style = style
+        self.style = style
         self._sampling = sampling
-        self._client = openai.OpenAI(
-            base_url=endpoint.base_url,
-            api_key=endpoint.api_key,
-            timeout=endpoint.timeout,
-            max_retries=endpoint.retries,
-        )
+        self._options: dict[str, Any] = {
+            "base_url": endpoint.base_url,
+            "api_key": endpoint.api_key,
+            "timeout": endpoint.timeout,
+            "max_retries": endpoint.retries,
+        }
+        self._client = openai.OpenAI(**self._options)
 
     def probe(self) -> None:
         """Asks the server for its models, to find a dead one before the first episode.
@@ -98,9 +103,9 @@ class ChatAgent:
         """Answers one observation.
 
         Raises:
-            ServerError: The server failed after all retries, or its reply holds no choice.
+            ServerError: The server failed after all retries, or its reply is no chat completion.
         """
-        return self.ask(render_messages(observation, self._style))
+        return self.ask(render_messages(observation, self.style))
 
     def ask(self, messages: Sequence[Message], offset: int = 0) -> Reply:
         """Answers one conversation.
@@ -112,60 +117,99 @@ class ChatAgent:
         Raises:
             ServerError: As in `act`.
         """
-        sent = [cast("ChatCompletionMessageParam", asdict(message)) for message in messages]
         started = time.perf_counter()
-        try:
-            completion = self._client.chat.completions.create(
-                model=self.name,
-                messages=sent,
-                temperature=self._sampling.temperature,
-                max_tokens=self._sampling.max_tokens,
-                seed=self._sampling.seed + offset if self._sampling.seed is not None else openai.omit,
+        with self.failures():
+            response = self._client.post(
+                _PATH, cast_to=openai.HttpxBinaryResponseContent, body=self.body(messages, offset)
             )
+            completion = read_completion(response.content)
+        return completion.reply(messages[-1].content, time.perf_counter() - started)
+
+    @contextlib.asynccontextmanager
+    async def connected(
+        self, think: ThinkText | None = None, on_think: Callable[[ThinkText], None] = lambda _: None
+    ) -> AsyncIterator[Connection]:
+        """An asynchronous connection, closed at the end.
+
+        Args:
+            think: Where the server puts the think text; None finds out with the first answer.
+            on_think: Told what was found out, before that answer is given to anybody.
+        """
+        async with openai.AsyncOpenAI(**self._options) as client:
+            yield Connection(self, client, think, on_think)
+
+    def body(self, messages: Sequence[Message], offset: int) -> dict[str, Any]:
+        """What is sent for a conversation."""
+        sampling = self._sampling
+        return {
+            "messages": [asdict(message) for message in messages],
+            "model": self.name,
+            "max_tokens": sampling.max_tokens,
+            **({} if sampling.seed is None else {"seed": sampling.seed + offset}),
+            "temperature": sampling.temperature,
+        }
+
+    @contextlib.contextmanager
+    def failures(self) -> Iterator[None]:
+        """Whatever the client or the server does is one `ServerError` that names the server."""
+        try:
+            yield
+        except ServerError as error:
+            raise ServerError(f"{self._url}: {error}") from error
         except openai.NotFoundError as error:
             raise ServerError(f"{self._url}: {_reason(error)} (does the address end in /v1?)") from error
-        except (openai.OpenAIError, ValueError) as error:  # a ValueError is a body that is no JSON
+        except (openai.OpenAIError, ValueError) as error:
             raise ServerError(f"{self._url}: {_reason(error)}") from error
-        return _read(completion, self._url, messages[-1].content, time.perf_counter() - started)
 
 
-def _read(completion: ChatCompletion, url: str, prompt: str, seconds: float) -> Reply:
-    """Takes a reply apart. A server may send anything under a 200; the client's types promise more than it checks."""
-    try:
-        choice = completion.choices[0]
-        extra = choice.message.model_extra or {}
-        content, reasoning = (
-            _text(choice.message.content),
-            _text(extra.get("reasoning_content", extra.get("reasoning"))),
-        )
-        truncated = choice.finish_reason == "length"
-        usage = completion.usage
-        tokens = (None, None) if usage is None else (usage.prompt_tokens, usage.completion_tokens)
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
-        raise ServerError(f"{url}: the reply is no chat completion: {type(error).__name__}: {error}") from error
-    text = canonical_answer(content, reasoning, truncated=truncated)
-    return Reply(
-        text=text,
-        prompt=prompt,
-        prompt_tokens=tokens[0],
-        completion_tokens=tokens[1],
-        seconds=seconds,
-        truncated=truncated,
-        raw=None if text == content else (content, reasoning),
-    )
+class Connection:
+    """Asks a model from an event loop; made by `ChatAgent.connected`.
 
-
-def _text(value: object) -> str | None:
-    """Text, or the joined text parts of a list of parts; None for null.
-
-    Raises:
-        TypeError: It is something else.
+    Where the server puts its think text is found out at the start: the first request goes alone, and the others wait
+    for its answer. Where the prompts turn out to end in an opener, an answer without any tag is read as reasoning that
+    was never closed.
     """
-    if value is None or isinstance(value, str):
-        return value
-    if isinstance(value, list):
-        return "".join(str(part["text"]) for part in value if isinstance(part, dict) and part.get("type") == "text")
-    raise TypeError(f"content is neither text nor parts: {type(value).__name__}")
+
+    def __init__(
+        self,
+        agent: ChatAgent,
+        client: openai.AsyncOpenAI,
+        think: ThinkText | None,
+        on_think: Callable[[ThinkText], None],
+    ) -> None:
+        self._agent = agent
+        self._client = client
+        self._think = think
+        self._on_think = on_think
+        self._first = asyncio.Lock()
+        self._tried = think is not None
+
+    async def ask(self, messages: Sequence[Message], offset: int = 0) -> Reply:
+        """Answers one conversation; see `ChatAgent.ask`.
+
+        Raises:
+            ServerError: As there.
+        """
+        if not self._tried:
+            async with self._first:
+                if not self._tried:
+                    try:
+                        return await self._ask(messages, offset)
+                    finally:
+                        self._tried = True  # a server that fails is not waited for again and again, one by one
+        return await self._ask(messages, offset)
+
+    async def _ask(self, messages: Sequence[Message], offset: int) -> Reply:
+        started = time.perf_counter()
+        with self._agent.failures():
+            body = self._agent.body(messages, offset)
+            response = await self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
+            completion = read_completion(response.content)
+        if self._think is None:
+            self._think = completion.think_text
+            self._on_think(self._think)
+        opened = self._think is ThinkText.PROMPT
+        return completion.reply(messages[-1].content, time.perf_counter() - started, opened=opened)
 
 
 def _reason(error: Exception) -> str:

@@ -8,7 +8,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from ordebug_plugin.agents import BUILT_IN, Agent, make_agent
+from ordebug_plugin.agents import BUILT_IN, make_agent
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -27,11 +27,13 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.commands.common import progress as progress_bar
 from ordebug_plugin.commands.server import connect, sampling_of
-from ordebug_plugin.env import MAX_TURNS
+from ordebug_plugin.env import MAX_TURNS, Outcome
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
+from ordebug_plugin.evaluate.engine import BuiltIn, Player, Served, Unusable
 from ordebug_plugin.evaluate.records import load_episodes
-from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, Unusable, run_evaluation, summary_record
+from ordebug_plugin.evaluate.resume import Kept
+from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, run_evaluation, summary_record
 from ordebug_plugin.evaluate.table import run_table
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import Style
@@ -46,11 +48,20 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("benchmark", type=Path, metavar="BENCH", help="benchmark folder, or a single model file")
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for the run; must not hold one")
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on with the run in --out, however it ended: finished episodes stand, those lost to the server or the "
+        "solver are run again; every option that decides figures must be the same",
+    )
     who = parser.add_mutually_exclusive_group(required=True)
     who.add_argument("--agent", choices=BUILT_IN, help="a built-in agent")
     who.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server, up to and including /v1")
     parser.add_argument("--model", metavar="NAME", help="model name as the server knows it")
     parser.add_argument("--concurrency", type=positive, default=1, metavar="N", help="episodes in flight (default 1)")
+    parser.add_argument(
+        "--samples", type=positive, default=1, metavar="K", help="episodes per problem, each with a seed of its own"
+    )
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N problems")
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed of the agent (default 0)")
     parser.add_argument("--max-steps", type=positive, default=MAX_TURNS, metavar="N", help="turns (default 20)")
@@ -60,6 +71,12 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
     more.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
+    more.add_argument(
+        "--episode-timeout",
+        type=nonnegative,
+        metavar="S",
+        help="seconds for a whole episode of a served model, after which it counts as lost, not as wrong",
+    )
     more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
     add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
@@ -84,7 +101,9 @@ def run(options: argparse.Namespace) -> int:
     """
     benchmark = load_benchmark(options.benchmark)
     problems = benchmark.problems[: options.limit]
-    agent, record = _agent(options, problems)
+    player, record = _player(options, problems)
+    if options.samples > 1 and isinstance(player, Served) and not options.temperature:
+        LOG.print("note: at --temperature 0 most servers give every sample the same answers")
     config = RunConfig(
         benchmark=str(options.benchmark),
         agent=record,
@@ -93,9 +112,11 @@ def run(options: argparse.Namespace) -> int:
         seed=options.seed,
         work_limit=options.work_limit,
         limit=options.limit,
+        samples=options.samples,
     )
+    name = record["name"]
     recovered = renamed = 0
-    with progress_bar(agent.name, len(problems)) as advance:
+    with progress_bar(name, len(problems) * options.samples) as advance:
 
         def on_result(result: Episode | Unusable) -> None:
             nonlocal recovered, renamed
@@ -103,17 +124,35 @@ def run(options: argparse.Namespace) -> int:
             recovered += isinstance(result, Episode) and result.repair is not None
             advance(f"{recovered} recovered")
 
-        result = run_evaluation(config, agent, problems, options.out, on_result)
+        try:
+            result = run_evaluation(
+                config,
+                player,
+                problems,
+                options.out,
+                resume=options.resume,
+                on_result=on_result,
+                on_kept=lambda kept: _print_kept(kept, len(problems) * options.samples),
+            )
+        except KeyboardInterrupt:
+            LOG.print("the same command with --resume goes on from here")
+            raise
     if options.json:
         print_json(summary_record(result.summary))
     else:
-        RESULTS.print(run_table(f"{agent.name} on {benchmark.name}", result.summary))
-        if len(problems) == 1:
+        RESULTS.print(run_table(f"{name} on {benchmark.name}", result.summary))
+        if len(problems) * options.samples == 1:
             _print_turns(options.out)
     if renamed:
         LOG.print(f"{renamed} models have rows or variables that share a name; see 'aliases' in episodes.jsonl")
     LOG.print(f"wrote {options.out}/config.yaml, episodes.jsonl and summary.json")
     return _exit_code(result, options.out)
+
+
+def _print_kept(kept: Kept, total: int) -> None:
+    again = f", {kept.lost} lost to infrastructure run again" if kept.lost else ""
+    torn = ", the last line was cut short and is run again" if kept.torn else ""
+    LOG.print(f"resuming: {len(kept.episodes)} of {total} episodes stand{again}{torn}")
 
 
 def _print_turns(out: Path) -> None:
@@ -130,8 +169,11 @@ def _exit_code(result: RunResult, out: Path) -> int:
     if lost:
         LOG.print(
             f"{lost} of {n} episodes were lost to the server or the solver and are in no figure but 'infra', the first "
-            f"to {result.lost[0]}. Mend the cause, and run again with another --out"
+            f"to {result.lost[0]}. Mend the cause; the same command with --resume runs them again"
         )
+    cut = result.summary.outcomes.get(Outcome.TRUNCATED, 0)
+    if cut:
+        LOG.print(f"{cut} of {n} episodes ended with an answer cut by the token limit: see --max-tokens")
     if result.unusable:
         LOG.print(f"{len(result.unusable)} problems are unusable and were not judged: see {out}/unusable.jsonl")
     if lost == n:
@@ -140,13 +182,14 @@ def _exit_code(result: RunResult, out: Path) -> int:
     return FINDINGS if lost or result.unusable else DONE
 
 
-def _agent(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Agent, dict[str, Any]]:
-    """The agent, and what to write about it into the configuration."""
+def _player(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Player, dict[str, Any]]:
+    """Who plays, and what to write about it into the configuration."""
     if options.agent:
         if options.model:
             raise InputError("--model goes with --base-url, not with a built-in --agent")
-        agent = make_agent(options.agent, seed=options.seed, amount=options.amount)
-        return agent, asdict(agent)  # type: ignore[call-overload]  # built-in agents are dataclasses
+        seeds = range(options.seed, options.seed + options.samples)
+        agents = [make_agent(options.agent, seed=seed, amount=options.amount) for seed in seeds]
+        return BuiltIn(agents), asdict(agents[0])  # type: ignore[call-overload]  # built-in agents are dataclasses
     if not options.model:
         raise InputError("--base-url needs --model: the name under which the server knows the model")
     detail = detail_of(options, problems)
@@ -163,4 +206,4 @@ def _agent(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Ag
     sampling = asdict(sampling_of(options))
     shown = {**asdict(style), "detail": style.detail.value}  # YAML knows no enums
     record = {"name": options.model, "base_url": options.base_url, "style": shown, "sampling": sampling}
-    return chat, record
+    return Served(chat, options.episode_timeout), record

@@ -51,7 +51,7 @@ def run(options: argparse.Namespace) -> int:
         RESULTS.print(run_table(folder.resolve().name, summary))
     missing = missing_episodes(folder, config, episodes)
     if missing:
-        LOG.print(f"{missing} of {config['problems']} problems have no episode: the figures are those of the others")
+        LOG.print(f"{missing} episodes are missing: the figures are those of the others")
     text, written = summary_text(summary), _written(folder)
     if written == text:
         LOG.print(f"{folder / SUMMARY} says the same")

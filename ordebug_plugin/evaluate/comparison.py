@@ -287,7 +287,7 @@ def _notes(runs: Sequence[Run]) -> list[str]:
     for run in runs:
         if run.missing > 0:
             notes.append(
-                f"{run.name} is incomplete, {run.missing} of {run.config['problems']} problems are missing: the ones "
+                f"{run.name} is incomplete, {run.missing} episodes are missing: the ones "
                 "that ended first are the short ones, so its figures are biased"
             )
     return notes

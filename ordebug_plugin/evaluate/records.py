@@ -54,11 +54,26 @@ def load_episodes(path: Path) -> Iterator[Episode]:
         with path.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
                 try:
-                    yield _episode_in(json.loads(line))
-                except (ValueError, KeyError, TypeError, ActionError) as error:
-                    raise InputError(f"{path}, line {number} is not an episode: {error!r}") from error
+                    yield parse_episode(line)
+                except InputError as error:
+                    cut = (
+                        "" if line.endswith("\n") else "; a killed run ends so: `ordebug eval … --resume` completes it"
+                    )
+                    raise InputError(f"{path}, line {number} is not an episode: {error}{cut}") from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error}") from error
+
+
+def parse_episode(line: str) -> Episode:
+    """Reads one line.
+
+    Raises:
+        InputError: It is not an episode.
+    """
+    try:
+        return _episode_in(json.loads(line))
+    except (ValueError, KeyError, TypeError, AttributeError, ActionError) as error:
+        raise InputError(repr(error)) from error
 
 
 def _turn_out(turn: Turn) -> dict[str, Any]:

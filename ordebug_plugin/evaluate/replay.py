@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from ordebug_plugin.env import Observation, RepairEnv
-from ordebug_plugin.episode import Episode, Reply
+from ordebug_plugin.episode import Episode, Reply, name_outcome
 from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.records import episode_record
 from ordebug_plugin.problem import Problem
@@ -171,6 +171,8 @@ def _problem_of(episode: Episode, found: Mapping[str, list[Problem]]) -> Problem
 
 
 def _differences(recorded: Episode, again: Episode) -> Iterator[Difference]:
+    if recorded.outcome is not None:  # older runs know fewer names
+        recorded = replace(recorded, outcome=name_outcome(recorded.outcome, recorded.turns))
     old, new = episode_record(recorded), episode_record(again)
     yield from _compared(0, _OF_EPISODE, old, new)
     for number, (one, other) in enumerate(zip(old["turns"], new["turns"], strict=False), 1):

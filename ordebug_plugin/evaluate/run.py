@@ -6,32 +6,32 @@ end, and put into benchmark order when all have) and ``summary.json`` (the figur
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import platform
-import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from ordebug_plugin import __version__
-from ordebug_plugin.agents import Agent
-from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError
+from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.engine import Course, Player, Served, Unusable, play_jobs
+from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
+from ordebug_plugin.evaluate.resume import Kept, check_same, locked, read_kept
 from ordebug_plugin.files import make_folder, write_text
-from ordebug_plugin.futures import as_done
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.rollout import play
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, gurobi_version
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, gurobi_version
 from ordebug_plugin.statistics import null_for_nan
+from ordebug_plugin.truth import dump_truth
+
+if TYPE_CHECKING:  # the openai client takes a second to import
+    from ordebug_plugin.agents.completion import ThinkText
 
 CONFIG, EPISODES, SUMMARY, UNUSABLE = "config.yaml", "episodes.jsonl", "summary.json", "unusable.jsonl"
 
@@ -48,6 +48,7 @@ class RunConfig:
         seed: Seed of the agent.
         work_limit: Gurobi work units per call.
         limit: Only the first so many problems; None for all.
+        samples: Episodes per problem.
     """
 
     benchmark: str
@@ -57,15 +58,7 @@ class RunConfig:
     seed: int = 0
     work_limit: float = DEFAULT_WORK_LIMIT
     limit: int | None = None
-
-
-@dataclass(frozen=True)
-class Unusable:
-    """A problem that cannot be judged at all: unreadable, not infeasible, or beyond the licence."""
-
-    problem_id: str
-    path: str
-    error: ProblemError | LicenseLimitError
+    samples: int = 1
 
 
 @dataclass(frozen=True)
@@ -83,62 +76,97 @@ class RunResult:
     lost: tuple[str, ...]
 
 
-def run_evaluation(
+def run_evaluation(  # noqa: PLR0913  # all but four by keyword
     config: RunConfig,
-    agent: Agent,
+    player: Player,
     problems: tuple[Problem, ...],
     out: Path,
+    *,
+    resume: bool = False,
     on_result: Callable[[Episode | Unusable], None] = lambda _: None,
+    on_kept: Callable[[Kept], None] = lambda _: None,
 ) -> RunResult:
     """Runs every episode and writes the run folder.
 
     Args:
         config: Written to ``config.yaml``, with the versions in use and the hash of the benchmark.
-        agent: The policy, shared by all threads.
+        player: Who plays.
         problems: What to run on, already limited.
-        out: The folder; must not hold a run yet.
-        on_result: Called after each episode, as they end.
+        out: The folder; must not hold a run yet, unless it is to be resumed.
+        resume: Go on with the run that the folder holds, if it holds one: finished episodes stand, those lost to
+            infrastructure are played again.
+        on_result: Called after each episode, as they end, first with those that stand.
+        on_kept: Called with what stands, where a run is resumed.
 
     Raises:
-        InputError: `out` already holds a run.
+        InputError: `out` already holds a run, or one of another configuration, or cannot be written.
         ProblemError: Not one problem is usable.
     """
-    _prepare(out, config, problems)
-    results: dict[int, Episode | Unusable] = {}
-    stop = threading.Event()
-    try:
-        with (out / EPISODES).open("w", encoding="utf-8", errors="backslashreplace") as lines, _judges(config) as judge:
+    if not resume and (out / EPISODES).exists():
+        raise InputError(
+            f"{out} already holds a run: go on with it by --resume, give another --out, or remove it first"
+        )
+    make_folder(out)
+    with locked(out):
+        jobs = [Job(problem, sample) for problem in problems for sample in range(config.samples)]
+        record = _record(config, problems)
+        kept = _kept(out, record, jobs) if resume else Kept((), {}, torn=False, lost=0)
+        if resume and (out / CONFIG).exists():
+            record, player = _taken_up(out, record, player)
+            on_kept(kept)
+        write_text(out / CONFIG, _yaml(record))
+        results: dict[int, Episode | Unusable] = dict(kept.episodes)
+        for episode in kept.episodes.values():
+            on_result(episode)
+        left = [number for number in range(len(jobs)) if number not in results]
+        try:
+            write_text(out / EPISODES, "".join(f"{line}\n" for line in kept.lines))
+            with (out / EPISODES).open("a", encoding="utf-8", errors="backslashreplace") as lines:
 
-            def run_one(problem: Problem) -> Episode | Unusable:
-                try:
-                    return play(RepairEnv(judge(), problem, config.max_steps), agent, stopped=stop.is_set)
-                except (ProblemError, LicenseLimitError) as error:
-                    return Unusable(problem.id, str(problem.path), error)
-
-            pool = ThreadPoolExecutor(config.concurrency, thread_name_prefix="episode")
-            try:
-                running = {pool.submit(run_one, problem): number for number, problem in enumerate(problems)}
-                for future in as_done(running):
-                    result = results[running[future]] = future.result()
+                def on_end(place: int, result: Episode | Unusable) -> None:
+                    results[left[place]] = result
                     if isinstance(result, Episode):
                         lines.write(dump_episode(result) + "\n")
                         lines.flush()
                     on_result(result)
-            except BaseException:
-                stop.set()  # episodes under way end before their next turn
-                pool.shutdown(wait=False, cancel_futures=True)
-                raise
-            pool.shutdown()
-    finally:
-        if not any(isinstance(result, Episode) for result in results.values()):
-            (out / EPISODES).unlink()  # an empty run must not be in the way of the next try
-    return _finish(out, [results[number] for number in range(len(problems))], config.max_steps)
+
+                def on_think(think: ThinkText) -> None:
+                    found = {**record, "agent": {**record["agent"], "think": think.value}}
+                    write_text(out / CONFIG, _yaml(found))
+
+                course = Course(config.concurrency, config.max_steps, config.work_limit)
+                play_jobs([jobs[number] for number in left], player, course, on_end, on_think)
+        finally:
+            if not any(isinstance(result, Episode) for result in results.values()):
+                (out / EPISODES).unlink(missing_ok=True)  # an empty run must not be in the way of the next try
+        return _finish(out, [results[number] for number in range(len(jobs))], config.max_steps)
+
+
+def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
+    """What stands of the run in a folder, which must be the one that is to be run."""
+    if (out / CONFIG).exists():
+        check_same(out / CONFIG, _load_config(out), yaml.safe_load(_yaml(record)))
+    elif (out / EPISODES).exists():
+        raise InputError(f"{out} holds episodes but no {CONFIG}: they cannot be resumed; give another --out")
+    return read_kept(out / EPISODES, jobs)
+
+
+def _taken_up(out: Path, record: Mapping[str, Any], player: Player) -> tuple[dict[str, Any], Player]:
+    """The configuration and the player of a run that goes on: what was found out about the server holds."""
+    recorded = _load_config(out)
+    found = recorded["agent"].get("think")
+    if found is None or not isinstance(player, Served):
+        return recorded, player
+    from ordebug_plugin.agents.completion import ThinkText  # noqa: PLC0415  # as below
+
+    return recorded, replace(player, think=ThinkText(found))
 
 
 def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) -> RunResult:
     """Writes what can only be written at the end; episodes go into benchmark order, whatever order they ended in."""
     episodes = [result for result in results if isinstance(result, Episode)]
-    unusable = [result for result in results if isinstance(result, Unusable)]
+    # Every sample of such a problem finds it unusable.
+    unusable = list({(one.problem_id, one.path): one for one in results if isinstance(one, Unusable)}.values())
     if unusable:
         records = [{"problem_id": one.problem_id, "path": one.path, "error": str(one.error)} for one in unusable]
         write_text(out / UNUSABLE, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))
@@ -157,20 +185,26 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
     Raises:
         InputError: The folder holds no run, or a file of it cannot be read.
     """
-    try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, yaml.YAMLError) as error:
-        raise InputError(f"{folder} holds no run (`ordebug eval … --out {folder}` makes one): {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{folder / CONFIG} is not the configuration of a run")
+    config = _load_config(folder)
     return config, tuple(load_episodes(folder / EPISODES))
 
 
+def _load_config(folder: Path) -> dict[str, Any]:
+    try:
+        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{folder} holds no run (`ordebug eval … --out {folder}` makes one): {error}") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{folder / CONFIG} is not the configuration of a run")
+    return config
+
+
 def missing_episodes(folder: Path, config: Mapping[str, Any], episodes: Sequence[Episode]) -> int:
-    """How many problems of a run have neither an episode nor an entry among the unusable: it was interrupted."""
+    """How many episodes of a run are missing though their problems are not unusable: it was interrupted."""
     unusable = folder / UNUSABLE
     apart = len(unusable.read_text(encoding="utf-8").splitlines()) if unusable.exists() else 0
-    return int(config["problems"]) - len(episodes) - apart
+    samples = int(config.get("samples", 1))  # older runs say nothing: there was one
+    return (int(config["problems"]) - apart) * samples - len(episodes)
 
 
 def summary_text(summary: Summary) -> str:
@@ -191,41 +225,35 @@ def summary_record(summary: Summary) -> dict[str, Any]:
     }
 
 
-def _prepare(out: Path, config: RunConfig, problems: tuple[Problem, ...]) -> None:
-    if (out / EPISODES).exists():
-        raise InputError(f"{out} already holds a run: give another --out, or remove it first")
-    make_folder(out)
+def _record(config: RunConfig, problems: tuple[Problem, ...]) -> dict[str, Any]:
+    """What ``config.yaml`` says."""
     hashes = "".join(problem.content_hash for problem in problems)
-    record = {
+    said = json.dumps(
+        [
+            (
+                problem.id,
+                problem.error_type,
+                problem.difficulty,
+                problem.extended,
+                dump_truth(problem.truth),
+                None if problem.specification is None else str(problem.specification),
+            )
+            for problem in problems
+        ]
+    )
+    return {
         **asdict(config),
         "agent": dict(config.agent),
         "problems": len(problems),
         "benchmark_hash": hashlib.sha256(hashes.encode()).hexdigest(),
+        "records_hash": hashlib.sha256(said.encode()).hexdigest(),
         "versions": {
             "ordebug_plugin": __version__,
             "gurobi": gurobi_version(),
             "python": platform.python_version(),
         },
     }
-    write_text(out / CONFIG, yaml.safe_dump(record, sort_keys=False, allow_unicode=True))
 
 
-@contextlib.contextmanager
-def _judges(config: RunConfig) -> Iterator[Callable[[], Judge]]:
-    """One judge per thread, made when first asked for; closed at the end of a run that was not interrupted.
-
-    After an interrupt a thread may still be inside Gurobi: its environment must not be taken away under it.
-    """
-    local = threading.local()
-    made: list[Judge] = []
-
-    def judge_of_this_thread() -> Judge:
-        if not hasattr(local, "judge"):
-            # A problem is run by one thread once, so a thread needs no more than the model at hand.
-            local.judge = Judge(work_limit=config.work_limit, models_kept=1)
-            made.append(local.judge)
-        return local.judge  # type: ignore[no-any-return]  # threading.local is untyped
-
-    yield judge_of_this_thread
-    for judge in made:
-        judge.close()
+def _yaml(record: Mapping[str, Any]) -> str:
+    return yaml.safe_dump(record, sort_keys=False, allow_unicode=True)

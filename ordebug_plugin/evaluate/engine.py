@@ -1,0 +1,187 @@
+"""The episodes of a run: many in flight on one event loop, the solver beside it.
+
+A served model is asked from the loop, and its answers are judged at the seats. A built-in agent asks the solver itself,
+so its whole episode is played there.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import itertools
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
+
+from ordebug_plugin.agents import Agent
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.episode import Episode
+from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
+from ordebug_plugin.evaluate.host import Host, Job
+from ordebug_plugin.evaluate.seats import Seat, SeatLostError, Seats, SeatT, ThreadSeat, make_seats, seated
+from ordebug_plugin.rollout import lost_episode, play
+
+if TYPE_CHECKING:  # the openai client takes a second to import
+    from ordebug_plugin.agents.chat import ChatAgent, Connection
+    from ordebug_plugin.agents.completion import ThinkText
+
+# Seconds. After Gurobi has run in a thread, SIGINT does not end a wait any more (`futures`): the loop wakes by itself.
+_NAP = 0.2
+_KEYS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Unusable:
+    """A problem that cannot be judged at all: unreadable, not infeasible, or beyond the licence."""
+
+    problem_id: str
+    path: str
+    error: ProblemError | LicenseLimitError
+
+
+@dataclass(frozen=True)
+class BuiltIn:
+    """Built-in agents, one for each sample: their seeds differ."""
+
+    agents: Sequence[Agent]
+
+
+@dataclass(frozen=True)
+class Served:
+    """A served model.
+
+    Attributes:
+        chat: The model.
+        episode_timeout: Seconds for an episode, after which it is lost; None for no limit. Time is the machine's and
+            the server's, so an episode that takes too long is no wrong one.
+        think: Where the server puts think text; None finds out with the first answer.
+    """
+
+    chat: ChatAgent
+    episode_timeout: float | None = None
+    think: ThinkText | None = None
+
+
+Player = BuiltIn | Served
+
+
+@dataclass(frozen=True)
+class Course:
+    """How episodes are played; see `evaluate.run.RunConfig`."""
+
+    concurrency: int
+    max_steps: int
+    work_limit: float
+
+
+def play_jobs(
+    jobs: Sequence[Job],
+    player: Player,
+    course: Course,
+    on_result: Callable[[int, Episode | Unusable], None],
+    on_think: Callable[[ThinkText], None] = lambda _: None,
+) -> None:
+    """Plays every job; they start in order, and end as they do.
+
+    Args:
+        jobs: What to play.
+        player: Who plays.
+        course: How.
+        on_result: Called with a job's number and what came of it, as they end; its exceptions end the run.
+        on_think: Called once where the server was found to put think text, before any result.
+
+    Raises:
+        SolverError: No judge can be made.
+        KeyboardInterrupt: Ctrl-C. Episodes under way are given up; threads may still be inside Gurobi for a while.
+    """
+    if jobs:
+        asyncio.run(_play_jobs(jobs, player, course, on_result, on_think))
+
+
+async def _play_jobs(
+    jobs: Sequence[Job],
+    player: Player,
+    course: Course,
+    on_result: Callable[[int, Episode | Unusable], None],
+    on_think: Callable[[ThinkText], None],
+) -> None:
+    n = min(course.concurrency, len(jobs))
+    if isinstance(player, BuiltIn):
+        stop = threading.Event()
+        # Their agents think where the judge is: a thread for each.
+        threads = [ThreadSeat(course.work_limit, models_kept=1) for _ in range(n)]
+        with seated(threads) as seats:
+            try:
+                await _work(jobs, n, seats, partial(_play_built_in, player, course, stop), on_result)
+            except BaseException:
+                stop.set()  # episodes under way end before their next turn
+                raise
+        return
+    async with player.chat.connected(player.think, on_think) as connection:
+        with seated(make_seats(n, course.work_limit)) as seats:
+            await asyncio.gather(*(seat.ready() for seat in seats.all))
+            await _work(jobs, n, seats, partial(_play_served, player, course, connection), on_result)
+
+
+async def _work(
+    jobs: Sequence[Job],
+    n: int,
+    seats: Seats[SeatT],
+    play_one: Callable[[Job, SeatT], Awaitable[Episode]],
+    on_result: Callable[[int, Episode | Unusable], None],
+) -> None:
+    """Keeps `n` episodes in flight until all jobs are done."""
+    waiting = iter(enumerate(jobs))
+
+    async def worker() -> None:
+        for number, job in waiting:  # shared by all workers: each takes the next job
+            result: Episode | Unusable
+            with seats.take(job.problem.content_hash) as seat:
+                try:
+                    result = await play_one(job, seat)
+                except (ProblemError, LicenseLimitError) as error:
+                    result = Unusable(job.problem.id, str(job.problem.path), error)
+            on_result(number, result)
+
+    async def wake() -> None:
+        while True:
+            await asyncio.sleep(_NAP)
+
+    alarm = asyncio.create_task(wake())
+    workers = [asyncio.create_task(worker()) for _ in range(n)]
+    try:
+        await asyncio.gather(*workers)
+    finally:
+        for task in (alarm, *workers):
+            task.cancel()
+
+
+async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event, job: Job, seat: ThreadSeat) -> Episode:
+    def whole(host: Host) -> Episode:
+        env = RepairEnv(host.judge, job.problem, course.max_steps)
+        return play(env, player.agents[job.sample], sample=job.sample, stopped=stop.is_set)
+
+    return await seat.run(whole)
+
+
+async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
+    limit = player.episode_timeout
+    deadline = None if limit is None else asyncio.get_running_loop().time() + limit
+    key = next(_KEYS)
+    try:
+        state = await seat.call("begin", key, job, course.max_steps, player.chat.style)
+        while not isinstance(state, Episode):
+            try:
+                async with asyncio.timeout_at(deadline):
+                    reply = await connection.ask(state, job.sample)
+            except TimeoutError:
+                late = ServerError(f"the episode took more than {limit:g} s (--episode-timeout)")
+                state = await seat.call("give_up", key, late)
+            except ServerError as failure:
+                state = await seat.call("give_up", key, failure)
+            else:
+                state = await seat.call("take", key, reply)
+    except SeatLostError as failure:  # with what it knew of the episode
+        return lost_episode(job.problem, job.sample, failure)
+    return state
