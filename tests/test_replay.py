@@ -103,12 +103,13 @@ def test_the_ledger_has_every_question(run: Path, tmp_path: Path, capsys: pytest
     options = ["replay", str(run), "--episode", "p00003", "--ledger", str(ledger)]
     assert main(options) == 0
     head, *calls = [json.loads(line) for line in ledger.read_text().splitlines()]
-    assert head["parameters"]["Presolve"] == 0
-    assert head["parameters"]["WorkLimit"] > 0
+    assert head["first_tried_with"]["Presolve"] == 0
+    assert head["work_limit"] > head["first_tried_with"]["WorkLimit"] > 0
     assert head["gurobi"].count(".") == 2
     assert {call["model"] for call in calls} == {episode["problem_hash"]}
     assert (calls[0]["question"], calls[0]["edits"]) == ("solve", {"rows": {}, "variables": {}, "rewrites": {}})
-    assert "INFEASIBLE" in calls[0]["answer"]
+    assert calls[0]["answer"] == {"status": "INFEASIBLE", "objective": None}
+    assert next(call for call in calls if call["question"] == "iis")["answer"]["rows"] == episode["iis"]["rows"]
     assert {"solve", "iis"} <= {call["question"] for call in calls}
     dropped = [
         turn["action"]["target"] for turn in episode["turns"] if (turn["action"] or {}).get("kind") == "DROP_CONSTRAINT"

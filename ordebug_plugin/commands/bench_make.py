@@ -44,12 +44,17 @@ def add_parser(group: Subparsers) -> None:
     parser.add_argument(
         "--families", metavar="A,B", help=f"default: {','.join(DEFAULT_FAMILIES)}. There are: {families}"
     )
-    faults = "; ".join(f"{fault.name}: {fault.summary}" for fault in FAULTS.values())
+    every = {fault.name: fault for family in FAMILIES.values() for fault in family.faults} | dict(FAULTS)
+    faults = "; ".join(f"{fault.name}: {fault.summary}" for fault in every.values())
     parser.add_argument(
         "--faults", metavar="LIST", help=f"e.g. A-I,unit (default: all that a family has). There are: {faults}"
     )
-    parser.add_argument("--sizes", metavar="A,B", help="of small (5 to 20 rows), medium (to 120), large (to 1500)")
-    parser.add_argument("--difficulty", metavar="A,B", help="of easy, medium, hard")
+    parser.add_argument(
+        "--sizes",
+        metavar="A,B",
+        help="of small (5 to 20 rows), medium (to 120), large (to 1500); default: all that the families have",
+    )
+    parser.add_argument("--difficulty", metavar="A,B", help="of easy, medium, hard (default: all)")
     parser.add_argument("--themes", metavar="A,B", help=f"worlds that things are named after: of {', '.join(THEMES)}")
     parser.add_argument(
         "--names", choices=tuple(Names), default=Names.NEUTRAL, help="r17 or hours_17 (default %(default)s)"
@@ -98,13 +103,17 @@ def run(options: argparse.Namespace) -> int:
 
 def _wanted(options: argparse.Namespace) -> Wanted:
     families = chosen("--families", options.families, FAMILIES, DEFAULT_FAMILIES)
-    known: dict[str, Fault] = {fault.name: fault for name in families for fault in FAMILIES[name].faults}
-    faults = chosen("--faults", options.faults, known, known)
     sizes = chosen("--sizes", options.sizes, tuple(Size), tuple(Size))
-    for name in families:
-        family = FAMILIES[name]
-        if not {str(size) for size in family.sizes} & set(sizes):
-            raise InputError(f"family {name} has no model of size {','.join(sizes)}: {', '.join(family.sizes)}")
+    without = [name for name in families if not {str(size) for size in FAMILIES[name].sizes} & set(sizes)]
+    if without and options.families is not None:
+        has = ", ".join(FAMILIES[without[0]].sizes)
+        raise InputError(f"family {without[0]} has no model of size {','.join(sizes)}: {has}")
+    families = tuple(name for name in families if name not in without)
+    known: dict[str, Fault] = {fault.name: fault for name in families for fault in FAMILIES[name].faults}
+    try:
+        faults = chosen("--faults", options.faults, known, known)
+    except InputError as error:
+        raise InputError(f"{error} in {', '.join(families)}") from error
     return Wanted(
         families=families,
         faults=faults,

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
@@ -92,15 +93,27 @@ def add_detail_option(parser: argparse._ActionsContainer) -> None:
         "--detail",
         choices=[detail.value for detail in Detail],
         help="prompts show the conflict by name (names), write it out (algebra), or also say what the specification "
-        "demands of it (full); default: full where every problem of the benchmark has a specification, else names",
+        "demands of it (full); default: full where every problem of the benchmark has a specification, else algebra "
+        "where rows may be rewritten (as `bench import` has it), else names",
     )
 
 
 def detail_of(options: argparse.Namespace, problems: Iterable[Problem]) -> Detail:
-    """What prompts show: as asked for, or by the problems, so that training and evaluation on such agree."""
+    """What prompts show: as asked for, or by the problems, so that training and evaluation on such agree.
+
+    Raises:
+        InputError: Specifications are to be shown, and no problem has one.
+    """
+    listed = list(problems)
+    specified = [problem for problem in listed if problem.specification is not None]
     if options.detail is not None:
+        if options.detail == Detail.FULL and listed and not specified:
+            raise InputError("--detail full shows specifications, and no problem has one: take --detail algebra")
         return Detail(options.detail)
-    return Detail.FULL if all(problem.specification is not None for problem in problems) else Detail.NAMES
+    if len(specified) == len(listed):
+        return Detail.FULL
+    # Names alone tell nothing of models that are no public problems.
+    return Detail.ALGEBRA if all(problem.extended for problem in listed) else Detail.NAMES
 
 
 def add_work_limit_option(parser: argparse._ActionsContainer) -> None:

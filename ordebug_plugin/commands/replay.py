@@ -5,7 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from dataclasses import asdict
+from collections.abc import Mapping
+from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,8 @@ def run(options: argparse.Namespace) -> int:
     if versions[0] != versions[1]:
         LOG.print(f"note: recorded with Gurobi {versions[0]}, replayed with {versions[1]}: another IIS may be found")
     bench = options.bench if options.bench is not None else Path(config["benchmark"])
+    if not bench.exists():
+        raise InputError(f"{bench}, the benchmark of the run, is not here: name it with --bench")
     wrong = 0
     with progress("episodes", len(episodes)) as advance:
 
@@ -98,12 +101,8 @@ def run(options: argparse.Namespace) -> int:
             on_progress=on_progress,
         )
     if options.ledger is not None:
-        head = {
-            "gurobi": versions[1],
-            "parameters": parameters,
-            "run": str(options.run_folder),
-            "benchmark": str(bench),
-        }
+        asked = {"run": str(options.run_folder), "benchmark": str(bench), "work_limit": work_limit}
+        head = {"gurobi": versions[1], **asked, "first_tried_with": parameters}
         lines = [head, *(line for result in results for line in _calls(result))]
         write_text(options.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
     turns, confirmed = sum(result.turns for result in results), sum(result.confirmed for result in results)
@@ -154,11 +153,24 @@ def _calls(result: Replayed) -> list[dict[str, Any]]:
             "question": call.question,
             "model": call.model,
             "edits": _edits(call.edits),
-            "answer": call.answer,
+            "answer": _plain(call.answer),
             "seconds": round(call.seconds, 6),
         }
         for call in result.calls
     ]
+
+
+def _plain(answer: object) -> object:
+    """An answer as JSON knows it."""
+    if isinstance(answer, float) and not math.isfinite(answer):
+        return str(answer)
+    if isinstance(answer, Mapping):
+        return {str(name): _plain(value) for name, value in answer.items()}
+    if isinstance(answer, tuple | list):
+        return [_plain(value) for value in answer]
+    if is_dataclass(answer) and not isinstance(answer, type):
+        return _plain(asdict(answer))
+    return answer
 
 
 def _edits(edits: Edits) -> dict[str, Any]:

@@ -92,7 +92,7 @@ def convert_row(row: Mapping[str, object], *, system: str | None, keep_labels: b
             or the row has earlier turns, which a single turn cannot hold.
     """
     if "conversations" in row or "messages" in row:
-        raise RowError("already a conversation: train on it as it is, or convert the file with `ordebug data convert`")
+        raise RowError("already a conversation, and no row with an instruction: train on the file as it is")
     instruction, state, output = (_text(row, name) for name in ("instruction", "input", "output"))
     if not (instruction.strip() or state.strip()):
         raise RowError("'instruction' and 'input' are both empty")

@@ -1,7 +1,8 @@
 """A recorded episode carried out again on the solver: is every status, IIS and objective what the record says?
 
 The answers are taken from the record, everything else is computed anew, by the code that ran the episode. A repaired
-model is audited again, too. Seconds, tokens and prompts are the agent's and are not looked at.
+model is audited again, too, and what the record says of the fault is held against the benchmark. Seconds, tokens and
+prompts are the agent's and are not looked at.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ from ordebug_plugin.problem import Problem
 from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.ledger import Call
+from ordebug_plugin.truth import Truth, dump_truth
 from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.workers import Lost
 
@@ -119,6 +121,7 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> 
         episode: What was recorded.
         max_steps: Turns of an episode.
     """
+    truth = problem.truth
     problem = replace(problem, truth=episode.truth)  # the audit asks for the fix that the episode was scored with
     before = len(judge.calls)
     try:
@@ -127,7 +130,7 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> 
         return Replayed(episode.problem_id, episode.sample, 0, failure=str(error))
     calls = judge.calls[before:]
     failure = None if again.error is None or again.error.endswith(_END) else again.error
-    differences = () if failure is not None else tuple(_differences(episode, again))
+    differences = () if failure is not None else tuple(_differences(episode, again, truth))
     return Replayed(episode.problem_id, episode.sample, len(again.turns), differences, failure, tuple(calls))
 
 
@@ -170,10 +173,12 @@ def _problem_of(episode: Episode, found: Mapping[str, list[Problem]]) -> Problem
     return next((problem for problem in same if problem.id == episode.problem_id), same[0])
 
 
-def _differences(recorded: Episode, again: Episode) -> Iterator[Difference]:
+def _differences(recorded: Episode, again: Episode, truth: Truth) -> Iterator[Difference]:
     if recorded.outcome is not None:  # older runs know fewer names
         recorded = replace(recorded, outcome=name_outcome(recorded.outcome, recorded.turns))
     old, new = episode_record(recorded), episode_record(again)
+    if dump_truth(recorded.truth) != dump_truth(truth):
+        yield Difference(0, "truth", dump_truth(recorded.truth), dump_truth(truth))
     yield from _compared(0, _OF_EPISODE, old, new)
     for number, (one, other) in enumerate(zip(old["turns"], new["turns"], strict=False), 1):
         yield from _compared(number, _OF_TURN, one, other)

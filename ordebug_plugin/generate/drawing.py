@@ -27,7 +27,7 @@ _WEIGHTS: Mapping[Size, float] = {Size.SMALL: 0.55, Size.MEDIUM: 0.39, Size.LARG
 _FAULTS_TRIED = 6
 _MODELS_TRIED = 12
 # Kinds of problems tried before what is asked for counts as not to be had: to find that out, and once one was found.
-PLANS_TRIED_FIRST = 100
+PLANS_TRIED_FIRST = 40
 _PLANS_TRIED = 5000
 
 
@@ -117,7 +117,7 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0, plans: int = _PLANS_T
     raise InputError(
         f"no problem found among {plans * _MODELS_TRIED} models of {_listed(wanted.families)}, sizes "
         f"{_listed(wanted.sizes)}, with faults {_listed(wanted.faults or ('all',))} and difficulty "
-        f"{_listed(wanted.difficulties)}: ask for more of one of them"
+        f"{_listed(wanted.difficulties)}: allow more families, sizes, faults or difficulties"
     )
 
 

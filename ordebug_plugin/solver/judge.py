@@ -243,7 +243,7 @@ class Judge:
                     answers[key] = ask(loaded.rewritten(edits.rewrites), edits)
                 if self._calls is not None:
                     seconds = time.perf_counter() - began
-                    self._calls.append(Call(name, problem.content_hash, edits, str(answers[key]), seconds))
+                    self._calls.append(Call(name, problem.content_hash, edits, answers[key], seconds))
             finally:
                 if key not in answers:  # the model may carry half of the edits: read it anew next time
                     with _gurobi_errors(problem):

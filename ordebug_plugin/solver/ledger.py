@@ -15,12 +15,12 @@ class Call:
         question: ``solve``, ``iis``, ``relaxation``, ``infeasibility`` or ``audit``.
         model: Content hash of the model as loaded.
         edits: What differed from it.
-        answer: What came of it, in words.
+        answer: What came of it: a `Verdict`, `IIS`, `Relaxation`, `Audit`, a number, or None.
         seconds: Wall time.
     """
 
     question: str
     model: str
     edits: Edits
-    answer: str
+    answer: object
     seconds: float
