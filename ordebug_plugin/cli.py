@@ -16,6 +16,7 @@ from ordebug_plugin.commands import (
     doctor,
     evaluate,
     judge,
+    postmortem,
     preflight,
     repair,
     replay,
@@ -64,7 +65,20 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"%(prog)s {__version__}")
     commands = Subparsers(parser)
-    for command in (evaluate, compare, score, replay, repair, judge, bench, data, reward, preflight, doctor):
+    for command in (
+        evaluate,
+        compare,
+        score,
+        replay,
+        repair,
+        judge,
+        postmortem,
+        bench,
+        data,
+        reward,
+        preflight,
+        doctor,
+    ):
         command.add_parser(commands)
     return parser
 

@@ -37,7 +37,7 @@ def path(runs: Runs, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Any]:
+def browser(path: Path) -> Iterator[Any]:  # made before: playwright keeps an event loop running here
     found = os.environ.get("ORDEBUG_BROWSER") or next(filter(None, map(shutil.which, _BROWSERS)), None)
     if found is None:
         pytest.skip("no Chromium found: install one (Debian: apt-get install chromium) or name it in ORDEBUG_BROWSER")

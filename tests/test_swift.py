@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.data.convert import convert_file
+from ordebug_plugin.postmortem.training import read_training
 from ordebug_plugin.prompt import SYSTEM_PROMPT
 from tests.conftest import REPO, conversation, demonstration, run
 
@@ -102,4 +103,7 @@ def test_command_trains(messages: Path) -> None:
     history = json.loads((saved / "trainer_state.json").read_text())["log_history"]
     losses = [entry["loss"] for entry in history if "loss" in entry]
     assert len(losses) == 2
+    told = read_training(messages.parent / "swift_sft")  # what `ordebug postmortem` makes of it
+    assert (told.framework, told.stage, told.steps, told.planned, told.checkpoints) == ("ms-swift", "sft", 2, 2, (2,))
+    assert [value for _, value in told.curves["loss"].points] == [float(loss) for loss in losses]
     assert all(0 < float(loss) < 10 for loss in losses)  # ln 400 = 6 for a model that knows nothing

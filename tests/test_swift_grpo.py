@@ -17,6 +17,8 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.postmortem.finding import judge_training
+from ordebug_plugin.postmortem.training import read_training
 from ordebug_plugin.prompt import Detail, Style, render_messages
 from ordebug_plugin.reward_functions import FAILURES, REWARDS
 from ordebug_plugin.reward_pool import RewardPool
@@ -172,6 +174,11 @@ def test_stock_command_trains_with_our_rewards(prompts: Path, recipe: str) -> No
     logged = [json.loads(line) for line in (out / "logging.jsonl").read_text().splitlines()]
     steps = [entry for entry in logged if "reward" in entry]
     assert len(steps) == 2
+    told = read_training(out)  # what `ordebug postmortem` makes of it
+    assert (told.framework, told.stage, told.steps, told.planned, told.checkpoints) == ("ms-swift", "grpo", 2, 2, (2,))
+    assert [value for _, value in told.curves["reward"].points] == [0.0, 0.0]
+    assert {"kl", "step_time", "completions/mean_length"} <= told.curves.keys()
+    assert "100% of the groups had no spread" in " ".join(finding.what for finding in judge_training(told))
     for entry in steps:
         assert {f"rewards/{name}/mean" for name in REWARDS if name != "ordebug"} <= entry.keys()
         # An untrained model gives no action within 8 tokens: judged, and worth nothing.

@@ -87,6 +87,39 @@ def curves(drawn: Sequence[Curve], *, across: str, logarithmic: bool = False) ->
     return _svg(height, Markup("").join(parts), f"share recovered against {across}, one line a run; figures below")
 
 
+def series(number: int, name: str, points: Sequence[tuple[float, float]], *, across: str) -> Markup:
+    """One figure against a number, in its own range.
+
+    Args:
+        number: For its colour.
+        name: What it is.
+        points: (x, value), by x; at least one.
+        across: What x is.
+    """
+    width, height, left = 360, 200, 62
+    xs, ys = [x for x, _ in points], [y for _, y in points]
+    across_ticks, up_ticks = _ticks(min(xs), max(xs)), _ticks(min(ys), max(ys))
+    low, high, bottom, top = across_ticks[0], across_ticks[-1], up_ticks[0], up_ticks[-1]
+
+    def right(x: float) -> float:
+        return left + ((x - low) / (high - low) if high > low else 0.5) * (width - left - _RIGHT)
+
+    def down(y: float) -> float:
+        return height - _BOTTOM - ((y - bottom) / (top - bottom) if top > bottom else 0.5) * (height - _TOP - _BOTTOM)
+
+    parts = _grid(height, [(right(tick), f"{tick:g}") for tick in across_ticks], across)
+    for tick in up_ticks:
+        y = down(tick)
+        parts += [_line(left, y, width - _RIGHT, y, "grid"), _text(left - 6, y + 4, f"{tick:.4g}", "end")]
+    line = _path([(right(x), down(y)) for x, y in points], step=False)
+    inner = [Markup('<path class="line" d="M{}"/>').format(line)]
+    for x, y in (points[0], points[-1]):
+        inner.append(Markup("<g>{}{}</g>").format(_mark(number, right(x), down(y)), _title(f"{across} {x:g}: {y:.4g}")))
+    parts.append(_group(number, inner))
+    told = f"{name}: {ys[0]:.4g} at {across} {xs[0]:g}, {ys[-1]:.4g} at {across} {xs[-1]:g}"
+    return _svg(height, Markup("").join(parts), told, width)
+
+
 def intervals(
     groups: Mapping[str, Sequence[Estimate | None]], names: Sequence[str], *, sizes: Mapping[str, int]
 ) -> Markup:

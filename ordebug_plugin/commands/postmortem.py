@@ -1,0 +1,141 @@
+"""``ordebug postmortem``: one page for a whole training."""
+
+from __future__ import annotations
+
+import argparse
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from itertools import pairwise
+from pathlib import Path
+
+from rich.markup import escape
+
+from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers
+from ordebug_plugin.episode import Episode
+from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.compare import compare_runs
+from ordebug_plugin.evaluate.run import CONFIG, load_run
+from ordebug_plugin.files import write_text
+from ordebug_plugin.metrics import Summary, summarize
+from ordebug_plugin.postmortem.finding import Finding, Severity
+from ordebug_plugin.postmortem.report import Postmortem, postmortem, postmortem_record, render_postmortem
+from ordebug_plugin.postmortem.training import Training, is_training, read_training
+
+# What decides whether a training was worth it.
+_DECIDING = ("preservation", "hit", "rr@5")
+
+
+def add_parser(commands: Subparsers) -> None:
+    """Adds the command."""
+    parser = commands.add(
+        "postmortem",
+        "one page for a whole training: curves from the frameworks' logs, evaluations side by side, what went wrong "
+        "and what to try next; exit 1 where something went wrong",
+        "ordebug postmortem runs/demo --page postmortem.html",
+    )
+    parser.add_argument(
+        "folders",
+        type=Path,
+        nargs="+",
+        metavar="DIR",
+        help="output folders of trainings and runs of `ordebug eval`, in the order in which they were made, or folders "
+        "that hold such",
+    )
+    parser.add_argument("--page", type=Path, metavar="FILE.html", help="write one self-contained page")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write all figures and curves")
+    parser.set_defaults(run=run)
+
+
+def run(options: argparse.Namespace) -> int:
+    """Tells what a training did.
+
+    Returns:
+        0; 1 where something went wrong.
+
+    Raises:
+        InputError: A folder holds neither a training nor a run, or a file cannot be read or written.
+    """
+    trainings: dict[str, Training] = {}
+    summaries: dict[str, Summary] = {}
+    models: dict[str, Sequence[Episode]] = {}
+    for name, folder in _found(options.folders).items():
+        if (folder / CONFIG).exists():
+            config, episodes = load_run(folder)
+            summaries[name] = summarize(episodes, int(config["max_steps"]))
+            if "base_url" in config["agent"]:  # the others are baselines, and learned nothing
+                models[name] = episodes
+        else:
+            trainings[name] = read_training(folder)
+    told = postmortem(trainings, summaries, list(_changes(models)))
+    _print(told)
+    if options.json is not None:
+        write_text(
+            options.json, json.dumps(postmortem_record(told), indent=1, ensure_ascii=False, allow_nan=False) + "\n"
+        )
+    if options.page is not None:
+        write_text(options.page, render_postmortem(told))
+        LOG.print(f"wrote {options.page}")
+    found = [*told.changes, *(finding for one in told.trainings for finding in one.findings)]
+    return FINDINGS if any(finding.severity is Severity.BAD for finding in found) else DONE
+
+
+def _found(folders: Sequence[Path]) -> dict[str, Path]:
+    """The trainings and runs among folders and in them, each once, by name, in the order of their files' times."""
+    found: dict[Path, str] = {}
+    for folder in folders:
+        if not folder.is_dir():
+            raise InputError(f"{folder} is no folder")
+        inside = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_dir())
+        here = [path for path in (folder, *inside) if (path / CONFIG).exists() or _is_output(path)]
+        if not here:
+            raise InputError(f"{folder} holds neither the output of a training nor a run of `ordebug eval`")
+        for path in sorted(here, key=_age):
+            found.setdefault(path, folder.resolve().name if path == folder else str(path.relative_to(folder)))
+    names = list(found.values())
+    return {name if names.count(name) == 1 else str(path): path for path, name in found.items()}
+
+
+def _is_output(path: Path) -> bool:
+    """Whether a training wrote there; its checkpoints are its own."""
+    return is_training(path) and not path.name.startswith("checkpoint-") and not is_training(path.parent)
+
+
+def _age(path: Path) -> float:
+    return min((file.stat().st_mtime for file in path.iterdir() if file.is_file()), default=0.0)
+
+
+def _changes(runs: Mapping[str, Sequence[Episode]]) -> Iterator[Finding]:
+    """Each evaluation beside the one before it, on the problems that they share."""
+    for (one, first), (other, second) in pairwise(runs.items()):
+        for pair in compare_runs(first, second):
+            if pair.metric not in _DECIDING or pair.difference.n == 0:
+                continue
+            gained = f"{pair.difference.value:+.3f} [{pair.difference.low:+.3f}, {pair.difference.high:+.3f}]"
+            words = f"{other} against {one}, {pair.metric}: {gained}, n={pair.difference.n}"
+            if not pair.separable:
+                yield Finding(Severity.NOTE, f"{words}: not separable", "more problems, or more training")
+            elif pair.difference.value > 0:
+                yield Finding(Severity.GOOD, words)
+            else:
+                yield Finding(Severity.BAD, f"{words}: it got worse", "`ordebug compare --page` shows where")
+
+
+def _print(told: Postmortem) -> None:
+    for one in told.trainings:
+        training = one.training
+        of = f" of {training.planned}" if training.planned else ""
+        RESULTS.print(
+            escape(f"{one.name}: {training.stage.upper()} with {training.framework}, {training.steps}{of} steps")
+        )
+        for finding in one.findings:
+            _print_finding(finding)
+    if told.changes:
+        RESULTS.print("evaluations, each against the one before it:")
+    for finding in told.changes:
+        _print_finding(finding)
+
+
+def _print_finding(finding: Finding) -> None:
+    RESULTS.print(escape(f"  {finding.severity}: {finding.what}"))
+    if finding.next:
+        RESULTS.print(escape(f"    next: {finding.next}"))
