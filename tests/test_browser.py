@@ -100,7 +100,7 @@ def test_filters_leave_the_episodes_that_they_name(page: Any, runs: Runs) -> Non
     assert shown(page) == outcomes["out-of-turns"] == len(cells(page, "outcome"))
     assert set(cells(page, "outcome")) == {"out-of-turns"}
     page.click("button[type=reset]")
-    page.wait_for_function("document.querySelectorAll('.episode').length === 50")
+    playwright.expect(page.locator(".episode")).to_have_count(50)
     page.select_option("select[name=type]", "B & <i>")
     assert shown(page) == PROBLEMS
     assert set(cells(page, "type")) == {"B & <i>"}

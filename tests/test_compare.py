@@ -266,7 +266,7 @@ class TestPage:
             folders.append(str(folder))
         assert main(["compare", *folders, "--page", str(tmp_path / "p.html"), "--md", str(tmp_path / "p.md")]) == 1
         assert "unknown" in (tmp_path / "p.md").read_text()
-        assert "drop-first is incomplete, 21 of 24" in (tmp_path / "p.html").read_text()
+        assert "drop-first is incomplete, 21 episodes are missing" in (tmp_path / "p.html").read_text()
 
 
 @pytest.fixture(scope="module")

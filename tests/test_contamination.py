@@ -139,6 +139,8 @@ def test_a_long_row_hides_no_prompt(tmp_path: Path, detail: Detail) -> None:
     """It is written out further in full detail than before."""
     terms = " + ".join(f"x{number}" for number in range(MAX_TERMS + 1))
     text = f"Minimize\n obj: x0\nSubject To\n long: {terms} <= -1\nEnd\n"
+    if detail is Detail.FULL:
+        (tmp_path / "a.spec.txt").write_text("One row.\n\nlong: Together at most -1.\n")
     model, train = write_problem(tmp_path / "a.lp", text).path, tmp_path / "train.jsonl"
     assert main(["data", "grpo", str(model), str(train), "--detail", detail.value]) == 0
     assert overlap(train, model).prompts == ("a",)
