@@ -65,7 +65,7 @@ def test_a_served_model_is_evaluated(served: str, tmp_path: Path) -> None:
     arguments = ["eval", str(tmp_path), "--base-url", served, "--model", "tiny", "--out", str(out)]
     assert main([*arguments, "--concurrency", "3", "--max-steps", "2", "--max-tokens", "12"]) == 0
     summary = json.loads((out / "summary.json").read_text())
-    assert summary["outcomes"] == {"out-of-turns": 3}
+    assert summary["outcomes"] == {"truncated": 3}
     # An untrained model talks until it is cut, and every server must say so.
     assert summary["metrics"]["truncated"]["value"] == 1.0
     assert summary["metrics"]["tokens"]["value"] == 24.0

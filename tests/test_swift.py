@@ -105,5 +105,6 @@ def test_command_trains(messages: Path) -> None:
     assert len(losses) == 2
     told = read_training(messages.parent / "swift_sft")  # what `ordebug postmortem` makes of it
     assert (told.framework, told.stage, told.steps, told.planned, told.checkpoints) == ("ms-swift", "sft", 2, 2, (2,))
-    assert [value for _, value in told.curves["loss"].points] == [float(loss) for loss in losses]
+    points = [value for _, value in told.curves["loss"].points]  # logging.jsonl has fewer digits
+    assert points == pytest.approx([float(loss) for loss in losses], rel=1e-6)
     assert all(0 < float(loss) < 10 for loss in losses)  # ln 400 = 6 for a model that knows nothing
