@@ -88,6 +88,7 @@ say "the baseline without a model"
 "$LF/ordebug" eval "$OUT/test" --agent drop-first --max-steps 5 --out "$OUT/eval/drop-first"
 
 say "side by side"
-"$LF/ordebug" compare "$OUT/eval/base" "$OUT/eval/drop-first" "$OUT/eval/sft" "$OUT/eval/grpo"
+"$LF/ordebug" compare "$OUT/eval/base" "$OUT/eval/drop-first" "$OUT/eval/sft" "$OUT/eval/grpo" --page "$OUT/compare.html"
+"$LF/ordebug" postmortem "$OUT" --page "$OUT/postmortem.html" || [ $? = 1 ] # 1: findings, which it has said
 say "done"
-echo "every answer: $OUT/eval/*/episodes.jsonl; the measures: README; more runs of this: docs/results/grpo.md"
+echo "every answer: $OUT/compare.html; the two trainings: $OUT/postmortem.html; the measures: README"

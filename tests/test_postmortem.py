@@ -143,9 +143,15 @@ def test_the_page_and_json_of_a_whole_training(tmp_path: Path, capsys: pytest.Ca
     sft(runs / "sft", [2.0, 1.0, 0.5])
     grpo(runs / "grpo", *[{"reward": str(0.3 + 0.02 * number)} for number in range(20)])
     (tmp_path / "model.lp").write_text(CONFLICT)
-    for name, reply in (("before", completion("no")), ("after", completion(GOOD))):
+    other = tmp_path / "other.lp"
+    other.write_text(CONFLICT.replace("100", "90"))  # an evaluation on something else comes between
+    for name, model, reply in (
+        ("1-before", tmp_path / "model.lp", completion("no")),
+        ("2-else", other, completion("no")),
+        ("after", tmp_path / "model.lp", completion(GOOD)),
+    ):
         with server(lambda n, body, reply=reply: (200, reply)) as (url, _):
-            arguments = ["eval", str(tmp_path / "model.lp"), "--base-url", url, "--model", "m", "--max-steps", "1"]
+            arguments = ["eval", str(model), "--base-url", url, "--model", "m", "--max-steps", "1"]
             assert main([*arguments, "--out", str(runs / "eval" / name)]) == 0
     capsys.readouterr()
     page, record = tmp_path / "p.html", tmp_path / "p.json"
@@ -159,7 +165,10 @@ def test_the_page_and_json_of_a_whole_training(tmp_path: Path, capsys: pytest.Ca
     assert html.count("<svg") >= 8
     assert "eval/after" in html
     assert not re.search(r"""(?:src|href)=["']?(?!#)|@import|url\(""", html)
-    assert "good: the reward went from" in capsys.readouterr().out
+    printed = capsys.readouterr().out
+    assert "good: the reward went from" in printed
+    assert "eval/after against eval/1-before, rr@5: +1.000" in printed
+    assert "2-else" not in printed
 
 
 def test_folders_that_hold_nothing_are_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

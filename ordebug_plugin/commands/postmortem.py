@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Iterator, Mapping, Sequence
-from itertools import pairwise
 from pathlib import Path
 
 from rich.markup import escape
@@ -13,7 +12,7 @@ from rich.markup import escape
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.compare import compare_runs
+from ordebug_plugin.evaluate.compare import Paired, compare_runs
 from ordebug_plugin.evaluate.run import CONFIG, load_run
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import Summary, summarize
@@ -105,19 +104,28 @@ def _age(path: Path) -> float:
 
 
 def _changes(runs: Mapping[str, Sequence[Episode]]) -> Iterator[Finding]:
-    """Each evaluation beside the one before it, on the problems that they share."""
-    for (one, first), (other, second) in pairwise(runs.items()):
-        for pair in compare_runs(first, second):
-            if pair.metric not in _DECIDING or pair.difference.n == 0:
-                continue
-            gained = f"{pair.difference.value:+.3f} [{pair.difference.low:+.3f}, {pair.difference.high:+.3f}]"
-            words = f"{other} against {one}, {pair.metric}: {gained}, n={pair.difference.n}"
-            if not pair.separable:
-                yield Finding(Severity.NOTE, f"{words}: not separable", "more problems, or more training")
-            elif pair.difference.value > 0:
-                yield Finding(Severity.GOOD, words)
-            else:
-                yield Finding(Severity.BAD, f"{words}: it got worse", "`ordebug compare --page` shows where")
+    """Each evaluation beside the last one before it on some of the same problems."""
+    names = list(runs)
+    for place, name in enumerate(names):
+        for earlier in reversed(names[:place]):
+            pairs = compare_runs(runs[earlier], runs[name])
+            if any(pair.difference.n for pair in pairs):
+                yield from _change(name, earlier, pairs)
+                break
+
+
+def _change(name: str, earlier: str, pairs: Sequence[Paired]) -> Iterator[Finding]:
+    for pair in pairs:
+        if pair.metric not in _DECIDING or pair.difference.n == 0:
+            continue
+        gained = f"{pair.difference.value:+.3f} [{pair.difference.low:+.3f}, {pair.difference.high:+.3f}]"
+        words = f"{name} against {earlier}, {pair.metric}: {gained}, n={pair.difference.n}"
+        if not pair.separable:
+            yield Finding(Severity.NOTE, f"{words}: not separable", "more problems, or more training")
+        elif pair.difference.value > 0:
+            yield Finding(Severity.GOOD, words)
+        else:
+            yield Finding(Severity.BAD, f"{words}: it got worse", "`ordebug compare --page` shows where")
 
 
 def _print(told: Postmortem) -> None:
