@@ -11,12 +11,12 @@ import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
-from ordebug_plugin.env import Observation, RepairEnv
-from ordebug_plugin.episode import Episode, Reply, name_outcome
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.episode import Episode, name_outcome
 from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.records import episode_record
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.rollout import play
+from ordebug_plugin.rollout import Rollout
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.truth import Truth, dump_truth
@@ -124,36 +124,27 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> 
     truth = problem.truth
     problem = replace(problem, truth=episode.truth)  # the audit asks for the fix that the episode was scored with
     before = len(judge.calls)
+    rollout = Rollout(RepairEnv(judge, problem, max_steps), episode.sample)
     try:
-        again = play(RepairEnv(judge, problem, max_steps), _Recorded(episode), sample=episode.sample)
+        state = rollout.start()
     except (ProblemError, LicenseLimitError) as error:
         return Replayed(episode.problem_id, episode.sample, 0, failure=str(error))
+    for turn in episode.turns:
+        if isinstance(state, Episode):
+            break
+        state = rollout.take(turn.reply)
+    # An episode that goes on where its record ends was lost there.
+    again = state if isinstance(state, Episode) else rollout.give_up(ServerError("the record ends here"))
     calls = judge.calls[before:]
-    failure = None if again.error is None or again.error.endswith(_END) else again.error
+    failure = again.error if again is state else None
     differences = () if failure is not None else tuple(_differences(episode, again, truth))
-    return Replayed(episode.problem_id, episode.sample, len(again.turns), differences, failure, tuple(calls))
+    return Replayed(episode.problem_id, episode.sample, len(again.turns), differences, failure, calls)
 
 
 def _replay_one(work_limit: float, max_steps: int, problem: Problem, episode: Episode) -> Replayed:
     """What a worker does; a judge of its own for each episode, so that the ledger has all of it."""
     with Judge(work_limit=work_limit, models_kept=1, ledger=True) as judge:
         return replay(judge, problem, episode, max_steps)
-
-
-_END = "the record ends here"
-
-
-@dataclass(frozen=True)
-class _Recorded:
-    """An agent that says again what was said."""
-
-    episode: Episode
-    name: str = "recorded"
-
-    def act(self, env: RepairEnv, observation: Observation) -> Reply:  # the protocol
-        if observation.turn >= len(self.episode.turns):
-            raise ServerError(_END)
-        return self.episode.turns[observation.turn].reply
 
 
 def _by_model(problems: Sequence[Problem]) -> dict[str, list[Problem]]:

@@ -11,8 +11,6 @@ from enum import StrEnum
 
 from ordebug_plugin.postmortem.training import Curve, Stage, Training
 
-# Shares of the run that count as its beginning and its end.
-_ENDS = 0.1
 # Evaluation loss above its least by this share is overfitting worth stopping for.
 _OVERFIT = 0.02
 # Loss that falls by less than this share of itself has not learned.
@@ -97,7 +95,7 @@ def _sft_loss(training: Training) -> Iterator[Finding]:
     curve = training.curves.get("loss")
     if curve is None or len(curve.points) < 2:
         return
-    first, last = curve.mean(_ENDS, end=False), curve.mean(_ENDS, end=True)
+    first, last = curve.ends
     words = f"the loss went from {first:.3g} to {last:.3g}"
     if last > first * (1 - _FLAT):
         yield Finding(Severity.BAD, f"{words}: nothing was learned", "a higher learning rate, and a look at the labels")
@@ -146,7 +144,7 @@ def _spread(training: Training) -> Iterator[Finding]:
 
 def _reward(training: Training) -> Iterator[Finding]:
     curve = training.curves["reward"]
-    first, last = curve.mean(_ENDS, end=False), curve.mean(_ENDS, end=True)
+    first, last = curve.ends
     words = f"the reward went from {first:.3f} to {last:.3f} (means of the first and last tenth of the steps)"
     if last < first + _REWARD_ROSE:
         yield Finding(
@@ -158,10 +156,10 @@ def _reward(training: Training) -> Iterator[Finding]:
 
 def _components(training: Training) -> Iterator[Finding]:
     """Components that fall while the reward rises: what the model gave up for it."""
-    reward = training.curves["reward"]
-    rose = reward.mean(_ENDS, end=True) > reward.mean(_ENDS, end=False) + _REWARD_ROSE
+    before, after = training.curves["reward"].ends
+    rose = after > before + _REWARD_ROSE
     for name, curve in components(training).items():
-        first, last = curve.mean(_ENDS, end=False), curve.mean(_ENDS, end=True)
+        first, last = curve.ends
         if rose and last < first - _REWARD_ROSE:
             yield Finding(
                 Severity.BAD,
@@ -172,10 +170,10 @@ def _components(training: Training) -> Iterator[Finding]:
 
 def _kl(training: Training) -> Iterator[Finding]:
     curve = training.curves.get("kl")
-    if curve is not None and curve.mean(_ENDS, end=True) > _KL_HIGH:
+    if curve is not None and curve.ends[1] > _KL_HIGH:
         yield Finding(
             Severity.NOTE,
-            f"the KL divergence from the reference ends at {curve.mean(_ENDS, end=True):.2f} (most: "
+            f"the KL divergence from the reference ends at {curve.ends[1]:.2f} (most: "
             f"{max(value for _, value in curve.points):.2f}): the model is far from where it began",
             "a larger beta, or a lower learning rate",
         )
@@ -185,7 +183,7 @@ def _length(training: Training) -> Iterator[Finding]:
     curve = training.curves.get("completions/mean_length")
     if curve is None:
         return
-    first, last = curve.mean(_ENDS, end=False), curve.mean(_ENDS, end=True)
+    first, last = curve.ends
     if last > _LENGTH_DOUBLED * first or first > _LENGTH_DOUBLED * last:
         yield Finding(
             Severity.NOTE,
@@ -196,10 +194,10 @@ def _length(training: Training) -> Iterator[Finding]:
 
 def _cut(training: Training) -> Iterator[Finding]:
     curve = training.curves.get("completions/clipped_ratio")
-    if curve is not None and curve.mean(_ENDS, end=True) > _CUT:
+    if curve is not None and curve.ends[1] > _CUT:
         yield Finding(
             Severity.BAD,
-            f"{curve.mean(_ENDS, end=True):.0%} of the answers were cut by the token limit at the end",
+            f"{curve.ends[1]:.0%} of the answers were cut by the token limit at the end",
             "a larger max_completion_length",
         )
 

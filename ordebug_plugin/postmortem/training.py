@@ -28,6 +28,8 @@ _CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 _RECIPES = ("*.yaml", "*.yml")
 # ms-swift logs the step as `12/50`.
 _STEP = re.compile(r"(\d+)/(\d+)$")
+# Share of a curve that counts as its beginning, and as its end.
+_END = 0.1
 _LARGEST = 4 << 30  # bytes of a file of data that is hashed
 
 
@@ -51,20 +53,16 @@ class Curve:
     points: tuple[tuple[int, float], ...]
 
     @property
-    def first(self) -> float:
-        """Its first value."""
-        return self.points[0][1]
-
-    @property
     def last(self) -> float:
         """Its last value."""
         return self.points[-1][1]
 
-    def mean(self, share: float, *, end: bool) -> float:
-        """Mean of the first or last share of the points, of one at least."""
-        count = max(1, round(share * len(self.points)))
-        part = self.points[-count:] if end else self.points[:count]
-        return sum(value for _, value in part) / len(part)
+    @property
+    def ends(self) -> tuple[float, float]:
+        """Means of its first and its last tenth, of one point each at least."""
+        count = max(1, round(_END * len(self.points)))
+        first, last = self.points[:count], self.points[-count:]
+        return sum(value for _, value in first) / count, sum(value for _, value in last) / count
 
 
 @dataclass(frozen=True)

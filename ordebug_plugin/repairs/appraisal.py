@@ -17,7 +17,7 @@ from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.points import lost_rows
 from ordebug_plugin.problem import Benchmark, Problem
 from ordebug_plugin.repairs.difference import Change, Content, Difference, compare, content
-from ordebug_plugin.rollout import audit_edits, not_kept
+from ordebug_plugin.rollout import audit_edits, lost_episode, not_kept
 from ordebug_plugin.scoring import Scores, f1, score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.truth import Truth
@@ -143,17 +143,11 @@ def _facts(judge: Judge, broken: Problem, difference: Difference, verdict: Verdi
 def _episode(broken: Problem, first: Content, iis: IIS | None, verdict: Verdict, repair: Repair | None) -> Episode:
     """The repair as an episode of which only the end is known."""
     undecided = Outcome.LIMIT if verdict.status is Status.LIMIT else Outcome.SUBMITTED
-    return Episode(
-        problem_id=broken.id,
-        problem_hash=broken.content_hash,
-        error_type=broken.error_type,
-        difficulty=broken.difficulty,
-        truth=broken.truth,
+    return replace(
+        lost_episode(broken, 0, None),
         n_rows=len(first.shape.rows),
         aliases=dict(first.shape.aliases),
-        sample=0,
         iis=iis,
-        turns=(),
         outcome=undecided if repair is None else Outcome.RECOVERED,
         repair=repair,
     )
