@@ -1,0 +1,562 @@
+"""The judge beside the naive gurobipy loop, in one run: episodes, rewards, repeats, sizes, workers, and where time goes.
+
+The naive loop has one Gurobi environment and, at the start and after every turn, reads the file, applies the repairs
+so far, optimizes, and computes the IIS where the model is infeasible. Ours plays the same answers through the
+environment (`RepairEnv`): it parses text, resolves names, undoes and remembers. Both must come to the same states;
+where they do not, that is counted and the script ends with 1. Measured in turn, several times; medians of the ratios
+of wall time, and of CPU time of the process, which other programs on the machine disturb less.
+
+    python scripts/bench_judge.py --bench BENCH --json judge.json
+
+Parts (--only NAME takes some of them):
+  episodes  problems of the benchmark, one after the other, up to 5 repairs each; every state is new to our judge
+  repeats   the same again: questions that were answered before (status, objective, IIS), and rewards of known answers
+  rewards   groups of 8 answers to a prompt. The naive loop finds status, objective and IIS before and after the
+            answer; ours finds every component of the reward. Beside it "one look": the naive loop without the state
+            before the answer
+  growth    LPs of 10 to 1900 rows, drawn by seed
+  workers   processes with a judge each: episodes/s of two beside one
+  gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import multiprocessing
+import random
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from multiprocessing.synchronize import Barrier
+from pathlib import Path
+from typing import Any
+
+import gurobipy as gp
+from gurobipy import GRB
+
+from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.edits import NO_EDITS, Edits, apply_action
+from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.errors import ActionError, OrdebugError
+from ordebug_plugin.grading import Task
+from ordebug_plugin.problem import Problem, load_benchmark, load_problem
+from ordebug_plugin.prompt import render_answer
+from ordebug_plugin.reward_pool import RewardPool
+from ordebug_plugin.solver import Judge, loaded
+from ordebug_plugin.verdict import IIS, Status
+
+PARTS = ("episodes", "repeats", "rewards", "growth", "workers", "gurobi")
+TURNS = 5
+GROUP = 8
+SIZES = (10, 30, 100, 200, 500, 1000, 1900)
+REPAIRS = {ActionKind.DROP_CONSTRAINT: 5, ActionKind.RELAX_CONSTRAINT: 4, ActionKind.UPDATE_RHS: 1}  # weights
+AMOUNTS = (1.0, 100.0, 1000.0)
+KEEP_ALL = 100_000  # models
+
+
+@dataclass(frozen=True)
+class Script:
+    """A problem, and repairs of it in order; each but the last leaves it infeasible."""
+
+    problem: Problem
+    actions: tuple[Action, ...]
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Seconds of the same work done by both: wall and CPU."""
+
+    ours: tuple[float, float]
+    naive: tuple[float, float]
+
+
+# What a state is, whoever finds it: infeasible or not, the objective, the rows of the IIS.
+State = tuple[bool, float | None, frozenset[str]]
+
+
+def state_of(*, infeasible: bool, objective: float | None, rows: frozenset[str]) -> State:
+    return infeasible, None if objective is None else float(f"{objective:.5e}"), rows
+
+
+# --- the naive loop -------------------------------------------------------------------------------------------------
+
+
+def naive_state(env: gp.Env, path: Path, actions: tuple[Action, ...]) -> State:
+    """Reads the file, applies the repairs, optimizes, computes the IIS."""
+    with gp.read(str(path), env) as model:
+        for action in actions:
+            naive_apply(model, action)
+        model.optimize()
+        if model.Status == GRB.INF_OR_UNBD:
+            model.Params.DualReductions = 0
+            model.optimize()
+            model.Params.DualReductions = 1
+        if model.Status != GRB.INFEASIBLE:
+            optimal = model.Status == GRB.OPTIMAL
+            return state_of(infeasible=False, objective=model.ObjVal if optimal else None, rows=frozenset())
+        model.computeIIS()
+        rows = frozenset(row.ConstrName for row in model.getConstrs() if row.IISConstr)
+        return state_of(infeasible=True, objective=None, rows=rows)
+
+
+def naive_apply(model: gp.Model, action: Action) -> None:
+    row = model.getConstrByName(action.target or "")
+    if action.kind is ActionKind.DROP_CONSTRAINT:
+        model.remove(row)
+    elif action.kind is ActionKind.UPDATE_RHS:
+        row.RHS = action.numbers[0]
+    elif row.Sense == GRB.EQUAL:
+        model.addVar(lb=-action.numbers[0], ub=action.numbers[0], column=gp.Column(1.0, row))
+    else:
+        row.RHS += action.numbers[0] if row.Sense == GRB.LESS_EQUAL else -action.numbers[0]
+    model.update()
+
+
+def naive_episode(env: gp.Env, script: Script) -> list[State]:
+    return [naive_state(env, script.problem.path, script.actions[:turn]) for turn in range(len(script.actions) + 1)]
+
+
+# --- ours -----------------------------------------------------------------------------------------------------------
+
+
+def our_episode(judge: Judge, script: Script) -> list[State]:
+    """The same turns in the environment."""
+    env = RepairEnv(judge, script.problem, TURNS + 1)
+    observation = env.reset()
+    states = [our_state(observation.status, None, observation.iis)]
+    for action in script.actions:
+        step = env.step(render_answer("Why.", action)).step
+        states.append(our_state(step.status, step.objective, step.iis))
+    return states
+
+
+def our_state(status: Status, objective: float | None, iis: IIS | None) -> State:
+    rows = frozenset(iis.rows) if iis else frozenset()
+    return state_of(infeasible=status is Status.INFEASIBLE, objective=objective, rows=rows)
+
+
+def edits_of(judge: Judge, script: Script) -> list[Edits]:
+    """The edits after each turn, from none."""
+    shape, edits = judge.shape(script.problem), [NO_EDITS]
+    for action in script.actions:
+        edits.append(apply_action(shape, edits[-1], action))
+    return edits
+
+
+# --- what is played -------------------------------------------------------------------------------------------------
+
+
+def draw_action(rng: random.Random, rows: tuple[str, ...]) -> Action:
+    kind = rng.choices(list(REPAIRS), weights=list(REPAIRS.values()))[0]
+    numbers = {ActionKind.RELAX_CONSTRAINT: (rng.choice(AMOUNTS),), ActionKind.UPDATE_RHS: (0.0,)}
+    return Action(kind, rng.choice(rows), numbers.get(kind, ()))
+
+
+def draw_script(rng: random.Random, judge: Judge, problem: Problem) -> Script:
+    """Repairs of rows of the present IIS until the model is repaired; each row once, so that the naive way is right."""
+    shape, edits = judge.shape(problem), NO_EDITS
+    actions: list[Action] = []
+    for _ in range(TURNS):
+        iis = judge.iis(problem, edits)
+        touched = {action.target for action in actions}
+        rows = tuple(row for row in (iis.rows if iis else ()) if row not in touched)
+        if not rows or judge.solve(problem, edits).status is not Status.INFEASIBLE:
+            break
+        action = draw_action(rng, rows)
+        try:
+            edits = apply_action(shape, edits, action)
+        except ActionError:
+            break
+        actions.append(action)
+    return Script(problem, tuple(actions))
+
+
+def drawn_lp(rng: random.Random, rows: int) -> str:
+    """An LP that had a point until three rows were turned against others; as many columns as rows, at most 1900."""
+    columns = min(rows, 1900)
+    point = [rng.uniform(0.0, 10.0) for _ in range(columns)]
+    text = ["Minimize", " obj: " + " + ".join(f"{rng.randint(1, 20)} x{c}" for c in range(columns)), "Subject To"]
+    faults = 3 if rows >= 30 else 1
+    for row in range(rows - faults):
+        members = rng.sample(range(columns), min(columns, rng.randint(2, 8)))
+        terms = {column: rng.randint(1, 9) for column in members}
+        value = sum(weight * point[column] for column, weight in terms.items())
+        line = " + ".join(f"{weight} x{column}" for column, weight in terms.items())
+        sense, side = (">=", value - rng.uniform(0, 5)) if rng.random() < 0.5 else ("<=", value + rng.uniform(0, 5))
+        text.append(f" r{row}: {line} {sense} {side:.4f}")
+        if row < faults:
+            turned = (">=", value + 20 + 10 * rng.random()) if sense == "<=" else ("<=", value - 20 - 10 * rng.random())
+            text.append(f" f{row}: {line} {turned[0]} {turned[1]:.4f}")
+    text += ["Bounds", *(f" x{column} <= 40" for column in range(columns)), "End"]
+    return "\n".join(text) + "\n"
+
+
+# --- measuring ------------------------------------------------------------------------------------------------------
+
+
+@contextmanager
+def timed(into: list[tuple[float, float]]) -> Iterator[None]:
+    wall, cpu = time.perf_counter(), time.process_time()
+    yield
+    into.append((time.perf_counter() - wall, time.process_time() - cpu))
+
+
+def alternate(repeats: int, ours: Callable[[], object], naive: Callable[[], object]) -> list[Pair]:
+    """Both in turn; each returns something that closes, or nothing, which is not timed."""
+    mine: list[tuple[float, float]] = []
+    theirs: list[tuple[float, float]] = []
+    for _ in range(repeats):
+        with timed(mine):
+            ours()
+        with timed(theirs):
+            naive()
+    return [Pair(*pair) for pair in zip(mine, theirs, strict=True)]
+
+
+def summary(pairs: list[Pair], n: int, unit: str) -> dict[str, Any]:
+    """Rates and ratios: medians, and the range of the ratio."""
+    wall = [pair.naive[0] / pair.ours[0] for pair in pairs]
+    cpu = [pair.naive[1] / pair.ours[1] for pair in pairs]
+    return {
+        unit: n,
+        f"ours_{unit}_per_s": n / statistics.median(pair.ours[0] for pair in pairs),
+        f"naive_{unit}_per_s": n / statistics.median(pair.naive[0] for pair in pairs),
+        "ratio_wall": statistics.median(wall),
+        "ratio_cpu": statistics.median(cpu),
+        "ratio_cpu_range": [min(cpu), max(cpu)],
+        "ours_cpu_us": 1e6 * statistics.median(pair.ours[1] for pair in pairs) / n,
+        "naive_cpu_us": 1e6 * statistics.median(pair.naive[1] for pair in pairs) / n,
+    }
+
+
+def show(title: str, figures: dict[str, Any]) -> None:
+    low, high = figures["ratio_cpu_range"]
+    print(
+        f"{title:28} ours {figures['ours_cpu_us']:9.1f} µs   naive {figures['naive_cpu_us']:9.1f} µs   "
+        f"ratio CPU {figures['ratio_cpu']:7.2f} ({low:.2f} to {high:.2f})   wall {figures['ratio_wall']:7.2f}",
+        flush=True,
+    )
+
+
+@dataclass
+class Run:
+    """What all parts share."""
+
+    env: gp.Env
+    scripts: list[Script]
+    scratch: Path
+    rng: random.Random
+    repeats: int
+    disagreements: int = 0
+
+    def episodes(self) -> dict[str, Any]:
+        return self._compare(self.scripts, "episodes")
+
+    def _compare(self, scripts: list[Script], title: str) -> dict[str, Any]:
+        found: dict[str, list[list[State]]] = {}
+        judges = iter([Judge(models_kept=KEEP_ALL) for _ in range(self.repeats)])
+
+        def ours() -> None:
+            with next(judges) as judge:
+                found["ours"] = [our_episode(judge, script) for script in scripts]
+
+        def naive() -> None:
+            found["naive"] = [naive_episode(self.env, script) for script in scripts]
+
+        pairs = alternate(self.repeats, ours, naive)
+        states = [pair for both in zip(found["ours"], found["naive"], strict=True) for pair in zip(*both, strict=True)]
+        different = sum(mine[:2] != theirs[:2] for mine, theirs in states)
+        self.disagreements += different
+        figures = summary(pairs, len(scripts), "episodes")
+        figures["steps"] = sum(len(script.actions) for script in scripts)
+        figures["ours_steps_per_s"] = figures["ours_episodes_per_s"] * figures["steps"] / len(scripts)
+        figures["states"], figures["other_status_or_objective"] = len(states), different
+        figures["other_iis"] = sum(mine[2] != theirs[2] for mine, theirs in states)
+        show(title, figures)
+        return figures
+
+    def repeated(self) -> dict[str, Any]:
+        with Judge(models_kept=KEEP_ALL) as judge:
+            asked = [(script.problem, edits) for script in self.scripts for edits in edits_of(judge, script)]
+            actions = [script.actions[:turn] for script in self.scripts for turn in range(len(script.actions) + 1)]
+
+            def ours() -> None:
+                for problem, edits in asked:
+                    if judge.solve(problem, edits).status is Status.INFEASIBLE:
+                        judge.iis(problem, edits)
+
+            def naive() -> None:
+                for (problem, _), some in zip(asked, actions, strict=True):
+                    naive_state(self.env, problem.path, some)
+
+            ours()
+            figures = {"questions": summary(alternate(self.repeats, ours, naive), len(asked), "states")}
+            show("repeats: questions", figures["questions"])
+            episodes = alternate(
+                self.repeats,
+                lambda: [our_episode(judge, script) for script in self.scripts],
+                lambda: [naive_episode(self.env, script) for script in self.scripts],
+            )
+            figures["episodes"] = summary(episodes, len(self.scripts), "episodes")
+            show("repeats: episodes", figures["episodes"])
+        return figures
+
+    def rewards(self) -> dict[str, Any]:
+        groups = self._groups()
+        pools = iter([RewardPool(workers=0) for _ in range(2 * self.repeats)])
+        fresh = iter([self._copies(groups) for _ in range(2 * self.repeats)])
+        n, figures = sum(len(group) for group in groups), {}
+        for title, looks in (("rewards", 2), ("rewards, one look", 1)):
+
+            def ours() -> None:
+                grade(next(pools), next(fresh))
+
+            def naive(looks: int = looks) -> None:
+                for group in groups:
+                    for script in group:
+                        for turn in range(2 - looks, 2):
+                            naive_state(self.env, script.problem.path, script.actions[:turn])
+
+            figures[title] = summary(alternate(self.repeats, ours, naive), n, "rewards")
+            show(title, figures[title])
+        pool = RewardPool(workers=0)
+        grade(pool, groups[::2])
+        grade(pool, groups[1::2])
+
+        def again() -> None:  # the pool answers for its last batch without looking: two batches in turn
+            grade(pool, groups[::2])
+            grade(pool, groups[1::2])
+
+        figures["repeats"] = summary(alternate(self.repeats, again, naive), n, "rewards")
+        show("repeats: rewards", figures["repeats"])
+        distinct = {(script.problem.content_hash, script.actions) for group in groups for script in group}
+        figures["repeated_share"] = 1 - len(distinct) / n
+        return figures
+
+    def _groups(self) -> list[list[Script]]:
+        groups = []
+        with Judge(models_kept=1) as judge:
+            for problem in (script.problem for script in self.scripts):
+                iis = judge.iis(problem)
+                rows = iis.rows if iis and iis.rows else tuple(judge.shape(problem).rows)
+                groups.append([Script(problem, (draw_action(self.rng, rows),)) for _ in range(GROUP)])
+        return groups
+
+    def _copies(self, groups: list[list[Script]]) -> list[list[Script]]:
+        """The same groups on copies of their models that differ in a comment: nothing is remembered about them."""
+        copies = []
+        for group in groups:
+            problem = group[0].problem
+            path = self.scratch / f"{sum(1 for _ in self.scratch.iterdir())}{''.join(problem.path.suffixes)}"
+            mark = "\\" if ".lp" in path.suffixes else "*"
+            path.write_text(f"{mark} copy {path.name}\n{problem.path.read_text()}")
+            copy = replace(problem, path=path, content_hash=load_problem(path).content_hash)
+            copies.append([Script(copy, script.actions) for script in group])
+        return copies
+
+    def growth(self) -> dict[str, Any]:
+        figures = {}
+        for rows in SIZES:
+            with Judge(models_kept=1) as judge:
+                scripts = []
+                for number in range(max(2, min(20, 2000 // rows))):
+                    path = self.scratch / f"lp{rows}-{number}.lp"
+                    path.write_text(drawn_lp(self.rng, rows))
+                    scripts.append(draw_script(self.rng, judge, load_problem(path)))
+            figures[str(rows)] = self._compare(scripts, f"growth: {rows} rows")
+        return figures
+
+    def workers(self) -> dict[str, Any]:
+        speed = [spread(self.scripts, 2) for _ in range(self.repeats)]
+        alone = [spread(self.scripts, 1) for _ in range(self.repeats)]
+        wall = [a[0] / b[0] for a, b in zip(alone, speed, strict=True)]
+        cpu = [a[1] / b[1] for a, b in zip(alone, speed, strict=True)]
+        n = len(self.scripts)
+        figures = {
+            "episodes": n,
+            "episodes_per_s": {
+                "1": n / statistics.median(wall for wall, _ in alone),
+                "2": n / statistics.median(wall for wall, _ in speed),
+            },
+            "ratio_wall": statistics.median(wall),
+            "ratio_cpu": statistics.median(cpu),
+        }
+        print(
+            f"{'workers: 2 beside 1':28} wall {figures['ratio_wall']:.2f}   CPU time of one beside the busier of two "
+            f"{figures['ratio_cpu']:.2f}",
+            flush=True,
+        )
+        return figures
+
+    def gurobi(self) -> dict[str, Any]:
+        shares = [gurobi_share(self.scripts) for _ in range(self.repeats)]
+        print(f"{'share inside Gurobi':28} {statistics.median(shares):.1%} ({min(shares):.1%} to {max(shares):.1%})")
+        return {"share": statistics.median(shares), "range": [min(shares), max(shares)]}
+
+
+def grade(pool: RewardPool, groups: list[list[Script]]) -> None:
+    flat = [script for group in groups for script in group]
+    texts = [[render_answer("Why.", script.actions[0])] for script in flat]
+    if None in pool.components([Task(script.problem) for script in flat], texts):
+        raise OrdebugError("an answer could not be judged")
+
+
+# --- workers, and time inside Gurobi --------------------------------------------------------------------------------
+
+
+def serve(scripts: list[Script], start: Barrier, results: Any) -> None:
+    """A worker: plays its share, every state new to it."""
+    with Judge() as judge:
+        start.wait()
+        spent: list[tuple[float, float]] = []
+        with timed(spent):
+            for script in scripts:
+                our_episode(judge, script)
+    results.put(spent[0])
+
+
+def spread(scripts: list[Script], n: int) -> tuple[float, float]:
+    """Seconds until the last of some workers was done, and CPU time of the busiest."""
+    context = multiprocessing.get_context("spawn")
+    start, results = context.Barrier(n), context.Queue()
+    processes = [context.Process(target=serve, args=(scripts[k::n], start, results)) for k in range(n)]
+    for process in processes:
+        process.start()
+    spent = [results.get() for _ in processes]
+    for process in processes:
+        process.join()
+    return max(wall for wall, _ in spent), max(cpu for _, cpu in spent)
+
+
+class Clocked:
+    """A Gurobi model of which every call and attribute is timed; changes of rows and variables are not."""
+
+    seconds = 0.0
+
+    def __init__(self, model: gp.Model) -> None:
+        object.__setattr__(self, "_model", model)
+
+    def __getattr__(self, name: str) -> Any:
+        began = time.perf_counter()
+        value = getattr(self._model, name)
+        Clocked.seconds += time.perf_counter() - began
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                result = value(*arguments)
+            finally:
+                Clocked.seconds += time.perf_counter() - began
+            return Clocked(result) if isinstance(result, gp.Model) else result
+
+        return call
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._model, name, value)
+
+    def __enter__(self) -> Clocked:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._model.dispose()
+
+
+class ClockedModule:
+    """gurobipy, with models that are timed."""
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(gp, name)
+
+    def read(self, path: str, env: gp.Env) -> Clocked:
+        began = time.perf_counter()
+        model = gp.read(path, env)
+        Clocked.seconds += time.perf_counter() - began
+        return Clocked(model)
+
+
+def gurobi_share(scripts: list[Script]) -> float:
+    """Share of the judge's time inside Gurobi: the questions of the scripts alone, each new to it."""
+    with Judge(models_kept=1) as planner:
+        asked = [(script.problem, edits_of(planner, script)) for script in scripts]
+    Clocked.seconds = 0.0
+    loaded.gp = ClockedModule()  # type: ignore[attr-defined,assignment]
+    try:
+        with Judge(models_kept=KEEP_ALL) as judge:
+            began = time.perf_counter()
+            for problem, states in asked:
+                for edits in states:
+                    if judge.solve(problem, edits).status is Status.INFEASIBLE:
+                        judge.iis(problem, edits)
+            return Clocked.seconds / (time.perf_counter() - began)
+    finally:
+        loaded.gp = gp  # type: ignore[attr-defined]
+
+
+# --------------------------------------------------------------------------------------------------------------------
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--bench", type=Path, required=True, help="benchmark folder, e.g. the public v1")
+    parser.add_argument("--quick", action="store_true", help="60 problems of the benchmark, 3 repeats")
+    parser.add_argument("--repeats", type=int, help="runs of each, alternating (default 5)")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the figures to a file")
+    options = parser.parse_args()
+    repeats = options.repeats if options.repeats is not None else 3 if options.quick else 5
+    if repeats < 1:
+        parser.error("--repeats must be at least 1")
+    with tempfile.TemporaryDirectory() as scratch:
+        try:
+            return run(options, repeats, Path(scratch))
+        except OrdebugError as error:
+            print(f"error: {error}", file=sys.stderr)
+            return error.exit_code
+
+
+def run(options: argparse.Namespace, repeats: int, scratch: Path) -> int:
+    """Measures and reports."""
+    problems = load_benchmark(options.bench).problems
+    if options.quick:
+        problems = problems[:: max(1, len(problems) // 60)]
+    rng = random.Random(options.seed)
+    with Judge(models_kept=1) as judge:
+        scripts = [draw_script(rng, judge, problem) for problem in problems]
+    scripts = [script for script in scripts if script.actions]
+    print(f"{len(scripts)} episodes of {options.bench.name}, {sum(len(s.actions) for s in scripts)} repairs")
+    record: dict[str, Any] = {"bench": options.bench.name, "repeats": repeats, "seed": options.seed}
+    with gp.Env(params={"OutputFlag": 0, "Threads": 1}) as env:
+        measured = Run(env, scripts, scratch, rng, repeats)
+        parts = zip(
+            PARTS,
+            (
+                measured.episodes,
+                measured.repeated,
+                measured.rewards,
+                measured.growth,
+                measured.workers,
+                measured.gurobi,
+            ),
+            strict=True,
+        )
+        for name, measure in parts:
+            if name in options.only:
+                record[name] = measure()
+    if options.json is not None:
+        options.json.write_text(json.dumps(record, indent=1) + "\n")
+    if measured.disagreements:
+        print(f"{measured.disagreements} states differ in status or objective", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
