@@ -180,11 +180,11 @@ def audit_edits(
     facts = judge.audit(problem, edits)
     objective = judge.solve(problem, edits).objective
     has_op = objective is not None and problem.truth.objective is not None
-    relaxation = judge.relaxation(problem) if thorough or not has_op else None
+    needed = judge.infeasibility(problem) if thorough or not has_op else None
     lost = not_kept(judge.shape(problem), edits, facts.lost_rows, problem.truth.fix if true is None else true)
     return Repair(
         objective=objective,
-        needed=None if relaxation is None else relaxation.cost,
+        needed=needed,
         audit=Audit(facts.granted, lost),
     )
 

@@ -86,4 +86,4 @@ def _relax(loaded: Loaded) -> Elastic:
     ]
     native = frozenset(name for name, row in loaded.rows.items() if row.native)
     search = Search.of(model, loaded.search.work_limit)
-    return Elastic(model, search, native, list(loaded.rows), [(name, bool(upper)) for name, upper in sides])
+    return Elastic(model, search, native, list(loaded.shape.rows), [(name, bool(upper)) for name, upper in sides])

@@ -27,6 +27,7 @@ from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
+from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
@@ -43,9 +44,6 @@ DEFAULT_WORK_LIMIT = 60.0
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
 _ANSWERS_KEPT = 4096  # per model
-# Work units for making an IIS irreducible: on some small MIPs a unit takes half a minute, and the whole limit hours.
-_IIS_WORK = 0.3
-_FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
 T = TypeVar("T")
 
@@ -278,9 +276,10 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
 
 
 def _solve(loaded: Loaded, edits: Edits) -> Verdict:
-    loaded.point = None
+    loaded.point = loaded.proof = None
     loaded.carry(edits)
     found = loaded.search.optimize()
+    loaded.proof = edits if found.status == GRB.INFEASIBLE else None
     if found.status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
         return _resolve_unbounded(loaded)
     loaded.point = None if found.values is None else (edits, loaded.values(found.values))
@@ -316,50 +315,9 @@ def _verdict(found: Found) -> Verdict:
 
 
 def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
-    loaded.carry(edits)
-    model = loaded.model
-    _compute_iis(model)
-    if not _is_minimal(model) and loaded.search.plain:
-        with loaded.search.unbridled(_IIS_WORK):
-            _compute_iis(model)
-    if _is_minimal(model) is None and loaded.search.plain:
-        with loaded.search.unbridled():
-            _compute_iis(model)
-    if _is_minimal(model) is None:
-        return None
-    in_rows = model.getAttr(GRB.Attr.IISConstr)
-    rows = tuple(name for name, row in loaded.rows.items() if in_rows[row.constr.index])
-    lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
-    bounds = tuple(name for name, var in loaded.variables.items() if lower[var.index] or upper[var.index])
-    others = tuple(
-        [item.QCName for item in model.getQConstrs() if item.IISQConstr]
-        + [f"SOS {item.index}" for item in model.getSOSs() if item.IISSOS]
-        + [item.GenConstrName for item in model.getGenConstrs() if item.IISGenConstr]
-    )
-    if not rows and not bounds and not others:
-        return None
-    return IIS(rows, bounds, others, minimal=bool(_is_minimal(model)))
-
-
-def _compute_iis(model: gp.Model) -> None:
-    """Leaves an IIS in the model, or none where the WorkLimit ends, or the conflict is as small as the tolerances.
-
-    Such a model is infeasible to one method and feasible to another; what is certain is that no conflict can be shown.
-    """
-    model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
-    try:
-        model.computeIIS()
-    except gp.GurobiError as error:
-        if error.errno != _FEASIBLE:
-            raise
-
-
-def _is_minimal(model: gp.Model) -> bool | None:
-    """Whether the IIS is proven irreducible; None where the WorkLimit ended before there was any."""
-    try:
-        return bool(model.IISMinimal)
-    except AttributeError:
-        return None
+    if goes_on_from_proof(loaded) and loaded.proof != edits:
+        _solve(loaded, edits)
+    return find_iis(loaded, edits)
 
 
 def _audit(loaded: Loaded, edits: Edits) -> Audit:

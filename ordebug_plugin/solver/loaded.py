@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import weakref
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -65,34 +66,66 @@ class Row:
         self.constr.RHS = side
 
 
+class Rows(dict[str, Row]):
+    """The rows of a model by name, each made when first asked for: most are never edited.
+
+    Args:
+        names: Name to place, in model order.
+        constrs: The constraints, by place.
+        senses: Their senses as loaded.
+    """
+
+    def __init__(self, names: Mapping[str, int], constrs: list[gp.Constr], senses: list[str]) -> None:
+        super().__init__()
+        self.names, self.constrs, self.senses = names, constrs, senses
+
+    def __missing__(self, name: str) -> Row:
+        """Makes a row."""
+        place = self.names[name]
+        row = self[name] = Row(self.constrs[place], self.senses[place])
+        return row
+
+    def all(self) -> list[tuple[str, Row]]:
+        """Every row with its name, in model order."""
+        return [(name, self[name]) for name in self.names]
+
+    def of(self, constrs: list[gp.Constr], columns: list[gp.Var]) -> Rows:
+        """The rows of a copy of the model."""
+        rows = Rows(self.names, constrs, self.senses)
+        for name, row in self.items():
+            slack = None if row.slack is None else columns[row.slack.index]
+            rows[name] = replace(row, constr=constrs[self.names[name]], slack=slack)
+        return rows
+
+
 class RowTerms(Mapping[str, Terms]):
     """The terms of every row as loaded, each read when first asked for, and all before the model goes (`retire`).
 
     Args:
         model: The model, of which no coefficient ever changes.
         rows: Its rows.
-        names: Name of each variable by its place; a column that only writes a range has none.
+        columns: Name of each variable by its place; a column that only writes a range has none.
     """
 
-    def __init__(self, model: gp.Model, rows: Mapping[str, gp.Constr], names: Mapping[int, str]) -> None:
-        self._model, self._rows, self._names = model, rows, names
+    def __init__(self, model: gp.Model, rows: Rows, columns: Mapping[int, str]) -> None:
+        self._model, self._rows, self._names = model, rows, columns
         self._read: dict[str, Terms] = {}
 
     def __getitem__(self, row: str) -> Terms:
         """The linear terms of a row."""
         if row not in self._read:
-            expression = self._model.getRow(self._rows[row])
+            expression = self._model.getRow(self._rows.constrs[self._rows.names[row]])
             pairs = [(expression.getVar(k).index, expression.getCoeff(k)) for k in range(expression.size())]
             self._read[row] = tuple((self._names[place], value) for place, value in pairs if place in self._names)
         return self._read[row]
 
     def __iter__(self) -> Iterator[str]:
         """The names of the rows, in model order."""
-        return iter(self._rows)
+        return iter(self._rows.names)
 
     def __len__(self) -> int:
         """The number of rows."""
-        return len(self._rows)
+        return len(self._rows.names)
 
 
 class Elastic:
@@ -160,13 +193,17 @@ class Loaded:
     model: gp.Model
     search: Search
     shape: Shape
-    rows: dict[str, Row]
-    variables: dict[str, gp.Var]
+    rows: Rows
+    columns: list[gp.Var]
     places: dict[str, int]  # of the variables among the columns
     edits: Edits = NO_EDITS
     # Where the last solve ended, and under which edits: an audit follows its solve, and needs no other.
     point: tuple[Edits, dict[str, float]] | None = None
     answers: dict[tuple[str, Edits], object] = field(default_factory=dict)
+    # The edits under which the last optimize began at a reset, proved the model infeasible, and nothing came after it.
+    proof: Edits | None = None
+    # A copy without an objective, made when first asked for (`conflict`).
+    pure: Loaded | None = None
     # The model's relaxation, made when first asked for (`elastic`).
     elastic: Elastic | None = None
     _copy: Loaded | None = None
@@ -186,23 +223,22 @@ class Loaded:
 
     def _rewrite(self, rewrites: tuple[tuple[str, Terms], ...]) -> Loaded:
         self.carry(NO_EDITS)
+        copy = self.duplicate()
+        for name, terms in rewrites:
+            new = dict(terms)
+            for variable in dict(self.shape.terms[name]) | new:
+                copy.model.chgCoeff(copy.rows[name].constr, copy.variable(variable), new.get(variable, 0.0))
+        copy.model.update()
+        copy.edits = Edits(rewrites=rewrites)
+        return copy
+
+    def duplicate(self) -> Loaded:
+        """A copy that carries the same edits and is edited by itself; whoever holds it disposes of it."""
         self.model.update()
         model = self.model.copy()
         constrs, columns = model.getConstrs(), model.getVars()
-        for name, terms in rewrites:
-            constr, new = constrs[self.rows[name].constr.index], dict(terms)
-            for variable in dict(self.shape.terms[name]) | new:
-                model.chgCoeff(constr, columns[self.places[variable]], new.get(variable, 0.0))
-        model.update()
-        rows = {
-            name: replace(
-                row, constr=constrs[row.constr.index], slack=None if row.slack is None else columns[row.slack.index]
-            )
-            for name, row in self.rows.items()
-        }
-        variables = {name: columns[place] for name, place in self.places.items()}
         search = Search.of(model, self.search.work_limit)
-        return Loaded(model, search, self.shape, rows, variables, self.places, Edits(rewrites=rewrites))
+        return Loaded(model, search, self.shape, self.rows.of(constrs, columns), columns, self.places, self.edits)
 
     def carry(self, edits: Edits) -> None:
         """Changes the Gurobi model from the edits it carries to others: only what differs is touched.
@@ -212,15 +248,24 @@ class Loaded:
         """
         if edits == self.edits:
             return
+        self.proof = None
         for name in changed(self.edits.rows, edits.rows):
             self.rows[name].set(self.model, edits.row(self.shape, name))
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(self.shape, name)
             # Gurobi keeps a binary within 0 and 1 by itself, but not while it is searched as continuous.
             least, most = (0.0, 1.0) if name in self.shape.binaries else (-GRB.INFINITY, GRB.INFINITY)
-            self.variables[name].LB = max(bounds.lower, least)
-            self.variables[name].UB = min(bounds.upper, most)
+            variable = self.variable(name)
+            variable.LB, variable.UB = max(bounds.lower, least), min(bounds.upper, most)
         self.edits = edits  # Gurobi sees the changes when it is asked the next time; a copy must update first
+
+    def variable(self, name: str) -> gp.Var:
+        """A variable of the file."""
+        return self.columns[self.places[name]]
+
+    def named_variables(self) -> list[tuple[str, gp.Var]]:
+        """The variables of the file with their names, in model order."""
+        return [(name, self.columns[place]) for name, place in self.places.items()]
 
     def values(self, point: list[float]) -> dict[str, float]:
         """A point of this model, or of a copy that only added columns, by variable."""
@@ -228,16 +273,24 @@ class Loaded:
         return {name: point[place] for name, place in self.places.items()}
 
     def retire(self) -> None:
-        """Frees what Gurobi holds, once there is nothing more that its shape, which outlives it, may be asked for."""
-        dict(self.shape.terms)
+        """Frees what Gurobi holds, once its shape, where somebody still has it, knows all that it may be asked for."""
+        if self._copy is not None:
+            self._copy.dispose()
+        if self.pure is not None:
+            self.pure.dispose()
+        self._copy = self.pure = None
+        terms, self.shape = weakref.ref(self.shape.terms), Shape({}, {})
+        if (kept := terms()) is not None:
+            dict(kept)
         self.dispose()
 
     def dispose(self) -> None:
         """Frees what Gurobi holds."""
         if self._copy is not None:
             self._copy.dispose()
-        if self.elastic is not None:
-            self.elastic.dispose()
+        for other in (self.elastic, self.pure):
+            if other is not None:
+                other.dispose()
         self.model.dispose()
 
 
@@ -282,33 +335,33 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     except UnicodeDecodeError as error:
         raise ProblemError(f"{problem.path}: a name is not UTF-8 ({error}): save the file as UTF-8") from error
     row_names = _unique(written_rows)
-    aliases = dict(zip(row_names, written_rows, strict=True))
-    rows: dict[str, Row] = {}
+    rows = Rows({name: place for place, name in enumerate(row_names)}, constrs, model.getAttr(GRB.Attr.Sense))
     intervals: dict[str, Interval] = {}
     slack_columns = set()
-    senses, sides = model.getAttr(GRB.Attr.Sense), model.getAttr(GRB.Attr.RHS)
-    for name, constr, sense, side in zip(row_names, constrs, senses, sides, strict=True):
-        slack = _range_column(model, constr) if sense == GRB.EQUAL else None
-        rows[name] = Row(constr, sense, slack, native=slack is not None)
-        intervals[name] = _interval(model, constr, sense, side, slack)
+    for name, side in zip(row_names, model.getAttr(GRB.Attr.RHS), strict=True):
+        place = rows.names[name]
+        sense = rows.senses[place]
+        slack = _range_column(model, constrs[place], written_rows[place]) if sense == GRB.EQUAL else None
+        intervals[name] = _interval(model, constrs[place], sense, side, slack)
         if slack is not None:
+            rows[name] = Row(constrs[place], sense, slack, native=True)
             slack_columns.add(slack.index)
     places = [place for place in range(len(columns)) if place not in slack_columns]
     names = _unique([written_columns[place] for place in places])
-    aliases |= {unique: written_columns[place] for place, unique in zip(places, names, strict=True)}
     lower, upper = model.getAttr(GRB.Attr.LB), model.getAttr(GRB.Attr.UB)
-    kinds = model.getAttr(GRB.Attr.VType) if model.IsMIP else [GRB.CONTINUOUS] * len(columns)
+    kinds = model.getAttr(GRB.Attr.VType) if model.IsMIP else []
+    place_of = dict(zip(names, places, strict=True))
+    bounds = {ends: Interval(*ends) for ends in set(zip(lower, upper, strict=True))}
+    written = [*zip(row_names, written_rows, strict=True), *((name, written_columns[place_of[name]]) for name in names)]
     shape = Shape(
         rows=intervals,
-        variables={name: Interval(lower[place], upper[place]) for name, place in zip(names, places, strict=True)},
-        binaries=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.BINARY),
-        integers=frozenset(name for name, place in zip(names, places, strict=True) if kinds[place] == GRB.INTEGER),
-        aliases={unique: name for unique, name in aliases.items() if unique != name},
-        terms=RowTerms(model, {name: row.constr for name, row in rows.items()}, dict(zip(places, names, strict=True))),
+        variables={name: bounds[lower[place], upper[place]] for name, place in place_of.items()},
+        binaries=frozenset(name for name, place in place_of.items() if kinds and kinds[place] == GRB.BINARY),
+        integers=frozenset(name for name, place in place_of.items() if kinds and kinds[place] == GRB.INTEGER),
+        aliases={unique: name for unique, name in written if unique != name},
+        terms=RowTerms(model, rows, dict(zip(places, names, strict=True))),
     )
-    search = Search.of(model, work_limit)
-    variables = {name: columns[place] for name, place in zip(names, places, strict=True)}
-    return Loaded(model, search, shape, rows, variables, dict(zip(names, places, strict=True)))
+    return Loaded(model, Search.of(model, work_limit), shape, rows, columns, place_of)
 
 
 def _unique(names: list[str]) -> list[str]:
@@ -330,9 +383,9 @@ def _unique(names: list[str]) -> list[str]:
     return unique
 
 
-def _range_column(model: gp.Model, constr: gp.Constr) -> gp.Var | None:
+def _range_column(model: gp.Model, constr: gp.Constr, row: str) -> gp.Var | None:
     """The column by which Gurobi reads an MPS RANGES entry: a costless one, in this equality alone, named Rg<row>."""
-    for name in (f"MPS_Rg{constr.ConstrName}", f"Rg{constr.ConstrName}"):
+    for name in (f"MPS_Rg{row}", f"Rg{row}"):
         column = model.getVarByName(name)
         if (
             column is not None

@@ -27,7 +27,7 @@ def others(loaded: Loaded) -> dict[str, str]:
     model.update()
     found = {
         f"type of {name}": _TYPES[variable.VType]
-        for name, variable in loaded.variables.items()
+        for name, variable in loaded.named_variables()
         if variable.VType in _TYPES
     }
     if model.NumQNZs:  # IsQP is False beside quadratic constraints
@@ -43,7 +43,7 @@ def others(loaded: Loaded) -> dict[str, str]:
         _put(found, f"SOS constraint {ordered.index}", f"S{kind} {members}")
     for item in model.getGenConstrs():
         _put(found, f"general constraint {item.GenConstrName}", _general(model, item))
-    for name, variable in loaded.variables.items() if model.NumPWLObjVars else ():
+    for name, variable in loaded.named_variables() if model.NumPWLObjVars else ():
         if pieces := model.getPWLObj(variable):
             found[f"piecewise-linear cost of {name}"] = _text(pieces)
     if model.IsMultiObj:

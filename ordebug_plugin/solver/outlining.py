@@ -20,9 +20,9 @@ def outline(loaded: Loaded) -> Outline:
         "piecewise-linear objective terms": model.NumPWLObjVars,
         "further objectives": max(0, model.NumObj - 1) if model.IsMultiObj else 0,
         "semi-continuous or semi-integer variables": sum(
-            variable.VType in (GRB.SEMICONT, GRB.SEMIINT) for variable in loaded.variables.values()
+            variable.VType in (GRB.SEMICONT, GRB.SEMIINT) for _, variable in loaded.named_variables()
         ),
     }
-    costs = {name: variable.Obj for name, variable in loaded.variables.items() if variable.Obj}
+    costs = {name: variable.Obj for name, variable in loaded.named_variables() if variable.Obj}
     beyond = tuple(f"{count} {noun}" for noun, count in counts.items() if count)
     return Outline(costs, model.ObjCon, model.ModelSense == GRB.MAXIMIZE, beyond)

@@ -23,7 +23,7 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Load
     loaded.model.update()
     model = loaded.model.copy()
     constrs, variables = model.getConstrs(), model.getVars()
-    row = {name: constrs[entry.constr.index] for name, entry in loaded.rows.items()}
+    row = {name: constrs[place] for name, place in loaded.rows.names.items()}
     column = {name: variables[place] for name, place in loaded.places.items()}
     for sense in restoration.senses:
         row[sense.row].Sense = _SENSES[sense.new]
@@ -44,4 +44,6 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Load
             model.NumObj = 0
         model.setObjective(0.0)
     model.update()
-    return Loaded(model, Search.of(model, work_limit), loaded.shape, {}, {}, loaded.places)
+    return Loaded(
+        model, Search.of(model, work_limit), loaded.shape, loaded.rows.of(constrs, variables), variables, loaded.places
+    )

@@ -21,6 +21,8 @@ _PLAIN_WORK = 0.02
 # What ends the plain search; anything else (its work limit, numerical trouble) is tried again. Gurobi's TimeLimit is
 # our patience, which is over.
 _ANSWERS = frozenset({GRB.OPTIMAL, GRB.INFEASIBLE, GRB.UNBOUNDED, GRB.INF_OR_UNBD, GRB.TIME_LIMIT})
+# What a model has that is not an LP or MIP, IsMIP apart.
+_BEYOND_LINEAR = ("NumSOS", "NumGenConstrs", "NumQConstrs", "NumQNZs", "NumPWLObjVars", "IsMultiObj")
 _WHOLE = 1e-9  # how near to a whole number; Gurobi itself is content with 1e-5
 
 
@@ -52,6 +54,7 @@ class Search:
         model: The model.
         work_limit: Its WorkLimit.
         plain: Whether it is small, and searched plainly first.
+        linear: Whether it is an LP: rows, bounds and costs, and nothing else.
         whole: Its binary and integer variables, where it is small and has no discrete part but them.
         kinds: The type of each of these.
     """
@@ -59,6 +62,7 @@ class Search:
     model: gp.Model
     work_limit: float
     plain: bool
+    linear: bool = False
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
 
@@ -66,8 +70,10 @@ class Search:
     def of(cls, model: gp.Model, work_limit: float) -> Search:
         """Prepares a model of an environment with `environment_parameters`, or a copy of such a one."""
         plain = model.NumVars + model.NumConstrs <= _SMALL
-        whole = _whole(model) if plain and model.IsMIP else ()
-        search = cls(model, work_limit, plain, whole, tuple(variable.VType for variable in whole))
+        linear = not any(model.getAttr(attribute) for attribute in _BEYOND_LINEAR)
+        discrete = bool(model.IsMIP)
+        whole, kinds = _whole(model) if plain and linear and discrete else ((), ())
+        search = cls(model, work_limit, plain, linear and not discrete, whole, kinds)
         if not plain:
             search._set(_USUAL, work_limit)
         return search
@@ -108,6 +114,18 @@ class Search:
         return found if all(abs(value - round(value)) < _WHOLE for value in whole) else None
 
     @contextmanager
+    def presolved(self) -> Iterator[None]:
+        """For a while, presolve as Gurobi has it, where this is a small MIP."""
+        if not self.whole:
+            yield
+            return
+        self.model.setParam("Presolve", _USUAL["Presolve"])
+        try:
+            yield
+        finally:
+            self.model.setParam("Presolve", _PLAIN["Presolve"])
+
+    @contextmanager
     def unbridled(self, work_limit: float = math.inf) -> Iterator[None]:
         """For a while, the parameters as Gurobi has them, and the whole WorkLimit, or as much of it as is said."""
         if not self.plain:
@@ -125,14 +143,13 @@ class Search:
         self.model.Params.WorkLimit = work_limit
 
 
-def _whole(model: gp.Model) -> tuple[gp.Var, ...]:
-    """Binary and integer variables; none where something else is discrete too, or not linear."""
-    if model.NumSOS or model.NumGenConstrs or model.NumQConstrs or model.IsQP or model.IsMultiObj:
-        return ()
+def _whole(model: gp.Model) -> tuple[tuple[gp.Var, ...], tuple[str, ...]]:
+    """Binary and integer variables, and which they are; none where others are discrete in another way."""
     kinds = model.getAttr(GRB.Attr.VType)
     if set(kinds) - {GRB.CONTINUOUS, GRB.BINARY, GRB.INTEGER}:
-        return ()
-    return tuple(variable for variable, kind in zip(model.getVars(), kinds, strict=True) if kind != GRB.CONTINUOUS)
+        return (), ()
+    found = [pair for pair in zip(model.getVars(), kinds, strict=True) if pair[1] != GRB.CONTINUOUS]
+    return tuple(variable for variable, _ in found), tuple(kind for _, kind in found)
 
 
 def _found(model: gp.Model) -> Found:

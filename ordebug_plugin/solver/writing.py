@@ -61,7 +61,7 @@ def _edited(loaded: Loaded, edits: Edits) -> gp.Model:
     model.ModelName = loaded.model.ModelName
     constrs, columns = model.getConstrs(), model.getVars()
     dropped = edits.dropped()
-    for name, row in loaded.rows.items():
+    for name, row in loaded.rows.all():
         constr, slack = constrs[row.constr.index], None if row.slack is None else columns[row.slack.index]
         if name in dropped:
             model.remove(constr)
@@ -72,8 +72,8 @@ def _edited(loaded: Loaded, edits: Edits) -> gp.Model:
         if name in dropped or edits.row(loaded.shape, name).sense != "in":
             model.remove(slack)
         else:  # by this name it is read as part of the row
-            slack.VarName = f"Rg{name}" if f"Rg{name}" not in loaded.variables else f"MPS_Rg{name}"
-    for name in loaded.shape.aliases.keys() & loaded.variables.keys():
+            slack.VarName = f"Rg{name}" if f"Rg{name}" not in loaded.places else f"MPS_Rg{name}"
+    for name in loaded.shape.aliases.keys() & loaded.places.keys():
         columns[loaded.places[name]].VarName = name
     model.update()
     return model

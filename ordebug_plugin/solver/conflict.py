@@ -1,0 +1,122 @@
+"""The IIS of an infeasible model under edits: Gurobi's computeIIS, each kind of model by the way that is fastest for it.
+
+The IIS of a state is the same whatever was asked before: each way starts from a reset, and is chosen by the model alone.
+
+- Small LPs: computeIIS goes on from the solve that proved the model infeasible, which it would otherwise repeat.
+- Small MIPs: from a reset, with presolve, which the many models inside its search need although ours do not.
+- LPs of more than `_CANONICAL_ROWS` rows: on a copy without an objective, which asks for a point alone. Primal simplex
+  finds out three to six times sooner there that none exists. This is an IIS, but not always the one that Gurobi gives
+  for the model with its objective; that of a smaller model is.
+- Everything else: from a reset.
+"""
+
+from __future__ import annotations
+
+import gurobipy as gp
+from gurobipy import GRB
+
+from ordebug_plugin.edits import NO_EDITS, Edits
+from ordebug_plugin.solver.loaded import Loaded
+from ordebug_plugin.verdict import IIS
+
+# Up to here the IIS is what Gurobi says of a model that it has just read.
+_CANONICAL_ROWS = 200
+# Work units for making an IIS irreducible: on some small MIPs a unit takes half a minute, and the whole limit hours.
+_IIS_WORK = 0.3
+_FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
+
+
+def goes_on_from_proof(loaded: Loaded) -> bool:
+    """Whether the IIS of this model is sought where a solve of the same edits has ended (`Loaded.proof`)."""
+    return loaded.search.plain and loaded.search.linear
+
+
+def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
+    """An IIS of the model under edits; None where there is none to be shown (`Judge.iis`)."""
+    loaded.carry(edits)
+    if loaded.search.linear and len(loaded.shape.rows) > _CANONICAL_ROWS and _refute(loaded, edits):
+        return _read(loaded, _pure(loaded).model)
+    model, search = loaded.model, loaded.search
+    if loaded.proof != edits or not goes_on_from_proof(loaded):
+        model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    with search.presolved():
+        _compute(model)
+    if not _is_minimal(model) and search.plain:
+        with search.unbridled(_IIS_WORK):
+            model.reset()
+            _compute(model)
+    if _is_minimal(model) is None and search.plain:
+        with search.unbridled():
+            model.reset()
+            _compute(model)
+    return _read(loaded, model)
+
+
+def _refute(loaded: Loaded, edits: Edits) -> bool:
+    """Whether an IIS was found in the copy without an objective."""
+    pure = _pure(loaded)
+    pure.carry(edits)
+    pure.model.reset()
+    pure.model.optimize()
+    if pure.model.Status != GRB.INFEASIBLE:
+        return False
+    _compute(pure.model)
+    return _is_minimal(pure.model) is not None
+
+
+def _pure(loaded: Loaded) -> Loaded:
+    if loaded.pure is None:
+        edits = loaded.edits
+        loaded.carry(Edits(rewrites=edits.rewrites))
+        loaded.pure = loaded.duplicate()
+        loaded.carry(edits)
+        model = loaded.pure.model
+        if model.IsMultiObj:
+            model.NumObj = 0
+        model.setObjective(0.0)
+        model.Params.Presolve = 0
+        model.Params.Method = 0
+    return loaded.pure
+
+
+def _read(loaded: Loaded, model: gp.Model) -> IIS | None:
+    minimal = _is_minimal(model)
+    if minimal is None:
+        return None
+    rows = tuple(
+        name for name, inside in zip(loaded.shape.rows, model.getAttr(GRB.Attr.IISConstr), strict=True) if inside
+    )
+    lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
+    bounds = tuple(name for name, place in loaded.places.items() if lower[place] or upper[place])
+    others = (
+        ()
+        if loaded.search.linear
+        else tuple(
+            [item.QCName for item in model.getQConstrs() if item.IISQConstr]
+            + [f"SOS {item.index}" for item in model.getSOSs() if item.IISSOS]
+            + [item.GenConstrName for item in model.getGenConstrs() if item.IISGenConstr]
+        )
+    )
+    if not rows and not bounds and not others:
+        return None
+    return IIS(rows, bounds, others, minimal=minimal)
+
+
+def _compute(model: gp.Model) -> None:
+    """Leaves an IIS in the model, or none where the WorkLimit ends, or the conflict is as small as the tolerances.
+
+    Such a model is infeasible to one method and feasible to another; what is certain is that no conflict can be shown.
+    """
+    try:
+        model.computeIIS()
+    except gp.GurobiError as error:
+        if error.errno != _FEASIBLE:
+            raise
+
+
+def _is_minimal(model: gp.Model) -> bool | None:
+    """Whether the IIS is proven irreducible; None where the WorkLimit ended before there was any."""
+    try:
+        return bool(model.IISMinimal)
+    except AttributeError:
+        return None
