@@ -8,7 +8,7 @@ a step, changes nothing, and the next observation says what was wrong.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 
@@ -39,6 +39,35 @@ class Outcome(StrEnum):
     LIMIT = "limit"
     TRUNCATED = "truncated"
     REFUSED = "refused"
+
+
+@dataclass(frozen=True)
+class TermsUnder(Mapping[str, Terms]):
+    """The linear terms of some rows under edits, each read from the model when it is asked for.
+
+    Attributes:
+        edits: What was changed.
+        shape: The model as loaded.
+        rows: The rows.
+    """
+
+    edits: Edits
+    shape: Shape = field(repr=False)
+    rows: tuple[str, ...]
+
+    def __getitem__(self, row: str) -> Terms:
+        """The terms of one of these rows."""
+        if row not in self.rows:
+            raise KeyError(row)
+        return self.edits.terms(self.shape, row)
+
+    def __iter__(self) -> Iterator[str]:
+        """The rows, in their order."""
+        return iter(self.rows)
+
+    def __len__(self) -> int:
+        """How many rows there are."""
+        return len(self.rows)
 
 
 @dataclass(frozen=True)
@@ -252,7 +281,7 @@ class RepairEnv:
             iis=iis,
             shape=self._shape,
             edits=self._edits,
-            terms={} if iis is None else self.judge.terms(self.problem, iis.rows, self._edits),
+            terms={} if iis is None else TermsUnder(self._edits, self._shape, iis.rows),
             history=self._history,
             previous=self._last,
             specification=self.problem.specification,

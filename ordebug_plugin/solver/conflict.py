@@ -1,6 +1,6 @@
-"""The IIS of an infeasible model under edits: Gurobi's computeIIS, each kind of model by the way that is fastest for it.
+"""The IIS of an infeasible model under edits: Gurobi's computeIIS, by the way that is fastest for the kind of model.
 
-The IIS of a state is the same whatever was asked before: each way starts from a reset, and is chosen by the model alone.
+The IIS of a state is the same whatever was asked before: each way starts at a reset, and is chosen by the model alone.
 
 - Small LPs: computeIIS goes on from the solve that proved the model infeasible, which it would otherwise repeat.
 - Small MIPs: from a reset, with presolve, which the many models inside its search need although ours do not.
@@ -15,7 +15,7 @@ from __future__ import annotations
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import NO_EDITS, Edits
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.verdict import IIS
 
@@ -34,34 +34,33 @@ def goes_on_from_proof(loaded: Loaded) -> bool:
 def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
     """An IIS of the model under edits; None where there is none to be shown (`Judge.iis`)."""
     loaded.carry(edits)
-    if loaded.search.linear and len(loaded.shape.rows) > _CANONICAL_ROWS and _refute(loaded, edits):
-        return _read(loaded, _pure(loaded).model)
+    if loaded.search.linear and len(loaded.shape.rows) > _CANONICAL_ROWS:
+        minimal = _refute(loaded, edits)
+        if minimal is not None:
+            return _read(loaded, _pure(loaded).model, minimal=minimal)
     model, search = loaded.model, loaded.search
     if loaded.proof != edits or not goes_on_from_proof(loaded):
         model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
     with search.presolved():
-        _compute(model)
-    if not _is_minimal(model) and search.plain:
+        minimal = _compute(model)
+    if not minimal and search.plain:
         with search.unbridled(_IIS_WORK):
             model.reset()
-            _compute(model)
-    if _is_minimal(model) is None and search.plain:
+            minimal = _compute(model)
+    if minimal is None and search.plain:
         with search.unbridled():
             model.reset()
-            _compute(model)
-    return _read(loaded, model)
+            minimal = _compute(model)
+    return None if minimal is None else _read(loaded, model, minimal=minimal)
 
 
-def _refute(loaded: Loaded, edits: Edits) -> bool:
-    """Whether an IIS was found in the copy without an objective."""
+def _refute(loaded: Loaded, edits: Edits) -> bool | None:
+    """Leaves an IIS in the copy without an objective; whether it is irreducible, None where there is none."""
     pure = _pure(loaded)
     pure.carry(edits)
     pure.model.reset()
     pure.model.optimize()
-    if pure.model.Status != GRB.INFEASIBLE:
-        return False
-    _compute(pure.model)
-    return _is_minimal(pure.model) is not None
+    return _compute(pure.model) if pure.model.Status == GRB.INFEASIBLE else None
 
 
 def _pure(loaded: Loaded) -> Loaded:
@@ -79,10 +78,7 @@ def _pure(loaded: Loaded) -> Loaded:
     return loaded.pure
 
 
-def _read(loaded: Loaded, model: gp.Model) -> IIS | None:
-    minimal = _is_minimal(model)
-    if minimal is None:
-        return None
+def _read(loaded: Loaded, model: gp.Model, *, minimal: bool) -> IIS | None:
     rows = tuple(
         name for name, inside in zip(loaded.shape.rows, model.getAttr(GRB.Attr.IISConstr), strict=True) if inside
     )
@@ -102,21 +98,20 @@ def _read(loaded: Loaded, model: gp.Model) -> IIS | None:
     return IIS(rows, bounds, others, minimal=minimal)
 
 
-def _compute(model: gp.Model) -> None:
+def _compute(model: gp.Model) -> bool | None:
     """Leaves an IIS in the model, or none where the WorkLimit ends, or the conflict is as small as the tolerances.
 
     Such a model is infeasible to one method and feasible to another; what is certain is that no conflict can be shown.
+
+    Returns:
+        Whether the IIS is proven irreducible; None where there is none.
     """
     try:
         model.computeIIS()
+        return bool(model.getAttr(GRB.Attr.IISMinimal))
     except gp.GurobiError as error:
         if error.errno != _FEASIBLE:
             raise
-
-
-def _is_minimal(model: gp.Model) -> bool | None:
-    """Whether the IIS is proven irreducible; None where the WorkLimit ended before there was any."""
-    try:
-        return bool(model.IISMinimal)
     except AttributeError:
-        return None
+        pass
+    return None

@@ -43,7 +43,7 @@ DEFAULT_WORK_LIMIT = 60.0
 # Seconds for a single Gurobi call. Not a limit of the question but of our patience: passing it is an infrastructure
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
-_ANSWERS_KEPT = 4096  # per model
+_STATES_KEPT = 2048  # per model
 
 T = TypeVar("T")
 
@@ -230,23 +230,27 @@ class Judge:
 
     def _remember(self, problem: Problem, edits: Edits, name: str, ask: Callable[[Loaded, Edits], T]) -> T:
         loaded = self._load(problem)
-        answers = loaded.answers
-        key = (name, edits)
-        if key not in answers:
-            if len(answers) >= _ANSWERS_KEPT:
-                answers.clear()
-            began = time.perf_counter()
-            try:
+        answers = loaded.answers.get(edits)
+        if answers is None:
+            if len(loaded.answers) >= _STATES_KEPT:
+                loaded.answers.clear()
+            answers = loaded.answers[edits] = {}
+        elif name in answers:
+            return answers[name]  # type: ignore[return-value]  # each name is asked with one function
+        began = time.perf_counter()
+        answered = False
+        try:
+            with _gurobi_errors(problem):
+                answer = ask(loaded.rewritten(edits.rewrites), edits)
+            answered = True
+        finally:
+            if not answered:  # the model may carry half of the edits: read it anew next time
                 with _gurobi_errors(problem):
-                    answers[key] = ask(loaded.rewritten(edits.rewrites), edits)
-                if self._calls is not None:
-                    seconds = time.perf_counter() - began
-                    self._calls.append(Call(name, problem.content_hash, edits, answers[key], seconds))
-            finally:
-                if key not in answers:  # the model may carry half of the edits: read it anew next time
-                    with _gurobi_errors(problem):
-                        self._models.pop(problem.content_hash).retire()
-        return answers[key]  # type: ignore[return-value]  # each name is asked with one function
+                    self._models.pop(problem.content_hash).retire()
+        answers[name] = answer
+        if self._calls is not None:
+            self._calls.append(Call(name, problem.content_hash, edits, answer, time.perf_counter() - began))
+        return answer
 
     def _load(self, problem: Problem) -> Loaded:
         loaded = self._models.get(problem.content_hash)
@@ -282,7 +286,7 @@ def _solve(loaded: Loaded, edits: Edits) -> Verdict:
     loaded.proof = edits if found.status == GRB.INFEASIBLE else None
     if found.status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
         return _resolve_unbounded(loaded)
-    loaded.point = None if found.values is None else (edits, loaded.values(found.values))
+    loaded.point = None if found.values is None else (edits, found.values)
     return _verdict(found)
 
 
@@ -325,4 +329,4 @@ def _audit(loaded: Loaded, edits: Edits) -> Audit:
         _solve(loaded, edits)
     if loaded.point is None:
         raise SolverError("the model under these edits has no solution to audit")
-    return points.audit(loaded.shape, edits, loaded.point[1])
+    return points.audit(loaded.shape, edits, loaded.values(loaded.point[1]))

@@ -198,8 +198,9 @@ class Loaded:
     places: dict[str, int]  # of the variables among the columns
     edits: Edits = NO_EDITS
     # Where the last solve ended, and under which edits: an audit follows its solve, and needs no other.
-    point: tuple[Edits, dict[str, float]] | None = None
-    answers: dict[tuple[str, Edits], object] = field(default_factory=dict)
+    point: tuple[Edits, list[float]] | None = None
+    # What was answered: edits to question to answer.
+    answers: dict[Edits, dict[str, object]] = field(default_factory=dict)
     # The edits under which the last optimize began at a reset, proved the model infeasible, and nothing came after it.
     proof: Edits | None = None
     # A copy without an objective, made when first asked for (`conflict`).
@@ -347,21 +348,28 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
             rows[name] = Row(constrs[place], sense, slack, native=True)
             slack_columns.add(slack.index)
     places = [place for place in range(len(columns)) if place not in slack_columns]
-    names = _unique([written_columns[place] for place in places])
+    kept_columns = [written_columns[place] for place in places]
+    names = _unique(kept_columns)
     lower, upper = model.getAttr(GRB.Attr.LB), model.getAttr(GRB.Attr.UB)
     kinds = model.getAttr(GRB.Attr.VType) if model.IsMIP else []
     place_of = dict(zip(names, places, strict=True))
-    bounds = {ends: Interval(*ends) for ends in set(zip(lower, upper, strict=True))}
-    written = [*zip(row_names, written_rows, strict=True), *((name, written_columns[place_of[name]]) for name in names)]
+    bounds = {ends: Interval(*ends) for ends in set(zip(lower, upper, strict=True))}  # most are the same few
+    # `_unique` gives back the very list where there is nothing to be done.
+    renamed = [*zip(row_names, written_rows, strict=True)] if row_names is not written_rows else []
+    renamed += zip(names, kept_columns, strict=True) if names is not kept_columns else []
     shape = Shape(
         rows=intervals,
         variables={name: bounds[lower[place], upper[place]] for name, place in place_of.items()},
-        binaries=frozenset(name for name, place in place_of.items() if kinds and kinds[place] == GRB.BINARY),
-        integers=frozenset(name for name, place in place_of.items() if kinds and kinds[place] == GRB.INTEGER),
-        aliases={unique: name for unique, name in written if unique != name},
+        binaries=_of_kind(place_of, kinds, GRB.BINARY),
+        integers=_of_kind(place_of, kinds, GRB.INTEGER),
+        aliases={unique: name for unique, name in renamed if unique != name},
         terms=RowTerms(model, rows, dict(zip(places, names, strict=True))),
     )
     return Loaded(model, Search.of(model, work_limit), shape, rows, columns, place_of)
+
+
+def _of_kind(places: Mapping[str, int], kinds: list[str], kind: str) -> frozenset[str]:
+    return frozenset(name for name, place in places.items() if kinds[place] == kind) if kind in kinds else frozenset()
 
 
 def _unique(names: list[str]) -> list[str]:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -57,6 +58,7 @@ class Search:
         linear: Whether it is an LP: rows, bounds and costs, and nothing else.
         whole: Its binary and integer variables, where it is small and has no discrete part but them.
         kinds: The type of each of these.
+        places: The place of each among the columns.
     """
 
     model: gp.Model
@@ -65,6 +67,7 @@ class Search:
     linear: bool = False
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
+    places: tuple[int, ...] = ()
 
     @classmethod
     def of(cls, model: gp.Model, work_limit: float) -> Search:
@@ -72,8 +75,9 @@ class Search:
         plain = model.NumVars + model.NumConstrs <= _SMALL
         linear = not any(model.getAttr(attribute) for attribute in _BEYOND_LINEAR)
         discrete = bool(model.IsMIP)
-        whole, kinds = _whole(model) if plain and linear and discrete else ((), ())
-        search = cls(model, work_limit, plain, linear and not discrete, whole, kinds)
+        search = cls(model, work_limit, plain, linear and not discrete)
+        if plain and linear and discrete:
+            search = replace(search, **_whole(model))
         if not plain:
             search._set(_USUAL, work_limit)
         return search
@@ -110,7 +114,7 @@ class Search:
         values = found.values
         if found.status != GRB.OPTIMAL or values is None:
             return None
-        whole = [values[variable.index] for variable in self.whole]
+        whole = [values[place] for place in self.places]
         return found if all(abs(value - round(value)) < _WHOLE for value in whole) else None
 
     @contextmanager
@@ -143,17 +147,19 @@ class Search:
         self.model.Params.WorkLimit = work_limit
 
 
-def _whole(model: gp.Model) -> tuple[tuple[gp.Var, ...], tuple[str, ...]]:
-    """Binary and integer variables, and which they are; none where others are discrete in another way."""
+def _whole(model: gp.Model) -> dict[str, Any]:
+    """The attributes of `Search` that say what is whole; none where something is discrete in another way."""
     kinds = model.getAttr(GRB.Attr.VType)
     if set(kinds) - {GRB.CONTINUOUS, GRB.BINARY, GRB.INTEGER}:
-        return (), ()
-    found = [pair for pair in zip(model.getVars(), kinds, strict=True) if pair[1] != GRB.CONTINUOUS]
-    return tuple(variable for variable, _ in found), tuple(kind for _, kind in found)
+        return {}
+    columns = model.getVars()
+    places = tuple(place for place, kind in enumerate(kinds) if kind != GRB.CONTINUOUS)
+    whole, own = tuple(columns[place] for place in places), tuple(kinds[place] for place in places)
+    return {"whole": whole, "kinds": own, "places": places}
 
 
 def _found(model: gp.Model) -> Found:
-    status: int = model.Status
+    status: int = model.getAttr(GRB.Attr.Status)  # faster than model.Status
     if status != GRB.OPTIMAL and (status == GRB.INFEASIBLE or model.SolCount == 0):
         return Found(status)
-    return Found(status, float(model.ObjVal), model.getAttr(GRB.Attr.X))
+    return Found(status, float(model.getAttr(GRB.Attr.ObjVal)), model.getAttr(GRB.Attr.X))
