@@ -1,19 +1,21 @@
-"""The judge beside the naive gurobipy loop, in one run: episodes, rewards, repeats, sizes, workers, and where time goes.
+"""The judge beside the naive gurobipy loop, in one run: episodes, rewards, repeats, sizes, workers, time in Gurobi.
 
 The naive loop has one Gurobi environment and, at the start and after every turn, reads the file, applies the repairs
 so far, optimizes, and computes the IIS where the model is infeasible. Ours plays the same answers through the
 environment (`RepairEnv`): it parses text, resolves names, undoes and remembers. Both must come to the same states;
-where they do not, that is counted and the script ends with 1. Measured in turn, several times; medians of the ratios
-of wall time, and of CPU time of the process, which other programs on the machine disturb less.
+where they do not, that is counted and the script ends with 1. Objectives may differ by twice Gurobi's MIPGap. Measured
+in turn, several times; medians of the ratios of wall time, and of CPU time of the process, which other programs on the
+machine disturb less.
 
     python scripts/bench_judge.py --bench BENCH --json judge.json
 
 Parts (--only NAME takes some of them):
   episodes  problems of the benchmark, one after the other, up to 5 repairs each; every state is new to our judge
+  turns     the same, and as models play them: half the repairs come after a GET_IIS, a tenth after a name that is none
   repeats   the same again: questions that were answered before (status, objective, IIS), and rewards of known answers
-  rewards   groups of 8 answers to a prompt. The naive loop finds status, objective and IIS before and after the
-            answer; ours finds every component of the reward. Beside it "one look": the naive loop without the state
-            before the answer
+  rewards   groups of 8 answers to a prompt, as in bench_reward.py. The naive loop finds status, objective and IIS
+            before and after the answer; ours finds every component of the reward. Beside it "one look": the naive loop
+            without the state before the answer
   growth    LPs of 10 to 1900 rows, drawn by seed
   workers   processes with a judge each: episodes/s of two beside one
   gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
@@ -31,14 +33,16 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
 import gurobipy as gp
+from bench_reward import sample_group
 from gurobipy import GRB
 
+from ordebug_plugin import reward_pool
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_action
 from ordebug_plugin.env import RepairEnv
@@ -50,9 +54,8 @@ from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge, loaded
 from ordebug_plugin.verdict import IIS, Status
 
-PARTS = ("episodes", "repeats", "rewards", "growth", "workers", "gurobi")
+PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "gurobi")
 TURNS = 5
-GROUP = 8
 SIZES = (10, 30, 100, 200, 500, 1000, 1900)
 REPAIRS = {ActionKind.DROP_CONSTRAINT: 5, ActionKind.RELAX_CONSTRAINT: 4, ActionKind.UPDATE_RHS: 1}  # weights
 AMOUNTS = (1.0, 100.0, 1000.0)
@@ -79,8 +82,14 @@ class Pair:
 State = tuple[bool, float | None, frozenset[str]]
 
 
-def state_of(*, infeasible: bool, objective: float | None, rows: frozenset[str]) -> State:
-    return infeasible, None if objective is None else float(f"{objective:.5e}"), rows
+GAP = 2.1e-4  # two answers may each be off by Gurobi's MIPGap
+
+
+def agree(one: State, two: State) -> bool:
+    """Whether two states have the same status and objective."""
+    if one[0] != two[0] or one[1] is None or two[1] is None:
+        return one[:2] == two[:2]
+    return abs(one[1] - two[1]) <= GAP * max(1.0, abs(one[1]))
 
 
 # --- the naive loop -------------------------------------------------------------------------------------------------
@@ -98,14 +107,16 @@ def naive_state(env: gp.Env, path: Path, actions: tuple[Action, ...]) -> State:
             model.Params.DualReductions = 1
         if model.Status != GRB.INFEASIBLE:
             optimal = model.Status == GRB.OPTIMAL
-            return state_of(infeasible=False, objective=model.ObjVal if optimal else None, rows=frozenset())
+            return False, model.ObjVal if optimal else None, frozenset()
         model.computeIIS()
         rows = frozenset(row.ConstrName for row in model.getConstrs() if row.IISConstr)
-        return state_of(infeasible=True, objective=None, rows=rows)
+        return True, None, rows
 
 
 def naive_apply(model: gp.Model, action: Action) -> None:
-    row = model.getConstrByName(action.target or "")
+    row = model.getConstrByName(action.target) if action.target else None
+    if row is None:
+        return
     if action.kind is ActionKind.DROP_CONSTRAINT:
         model.remove(row)
     elif action.kind is ActionKind.UPDATE_RHS:
@@ -126,7 +137,7 @@ def naive_episode(env: gp.Env, script: Script) -> list[State]:
 
 def our_episode(judge: Judge, script: Script) -> list[State]:
     """The same turns in the environment."""
-    env = RepairEnv(judge, script.problem, TURNS + 1)
+    env = RepairEnv(judge, script.problem, len(script.actions) + 1)
     observation = env.reset()
     states = [our_state(observation.status, None, observation.iis)]
     for action in script.actions:
@@ -136,8 +147,7 @@ def our_episode(judge: Judge, script: Script) -> list[State]:
 
 
 def our_state(status: Status, objective: float | None, iis: IIS | None) -> State:
-    rows = frozenset(iis.rows) if iis else frozenset()
-    return state_of(infeasible=status is Status.INFEASIBLE, objective=objective, rows=rows)
+    return status is Status.INFEASIBLE, objective, frozenset(iis.rows) if iis else frozenset()
 
 
 def edits_of(judge: Judge, script: Script) -> list[Edits]:
@@ -176,22 +186,30 @@ def draw_script(rng: random.Random, judge: Judge, problem: Problem) -> Script:
     return Script(problem, tuple(actions))
 
 
+def sum_of(terms: dict[int, int]) -> str:
+    return " + ".join(f"{weight} x{column}" for column, weight in terms.items())
+
+
 def drawn_lp(rng: random.Random, rows: int) -> str:
-    """An LP that had a point until three rows were turned against others; as many columns as rows, at most 1900."""
-    columns = min(rows, 1900)
+    """An LP that had a point until up to three rows were added, each against the sum of up to four others."""
+    columns = rows
     point = [rng.uniform(0.0, 10.0) for _ in range(columns)]
     text = ["Minimize", " obj: " + " + ".join(f"{rng.randint(1, 20)} x{c}" for c in range(columns)), "Subject To"]
     faults = 3 if rows >= 30 else 1
+    sums: list[dict[int, int]] = [{} for _ in range(faults)]
+    sides = [20.0 + rng.uniform(0, 10) for _ in range(faults)]
     for row in range(rows - faults):
-        members = rng.sample(range(columns), min(columns, rng.randint(2, 8)))
-        terms = {column: rng.randint(1, 9) for column in members}
+        terms = {column: rng.randint(1, 9) for column in rng.sample(range(columns), min(columns, rng.randint(2, 8)))}
         value = sum(weight * point[column] for column, weight in terms.items())
-        line = " + ".join(f"{weight} x{column}" for column, weight in terms.items())
-        sense, side = (">=", value - rng.uniform(0, 5)) if rng.random() < 0.5 else ("<=", value + rng.uniform(0, 5))
-        text.append(f" r{row}: {line} {sense} {side:.4f}")
-        if row < faults:
-            turned = (">=", value + 20 + 10 * rng.random()) if sense == "<=" else ("<=", value - 20 - 10 * rng.random())
-            text.append(f" f{row}: {line} {turned[0]} {turned[1]:.4f}")
+        fault = row % faults if row < faults * rng.randint(1, 4) else None  # the fault wants more than these rows allow
+        at_least = fault is None and rng.random() < 0.5
+        side = value - rng.uniform(0, 5) if at_least else value + rng.uniform(0, 5)
+        text.append(f" r{row}: {sum_of(terms)} {'>=' if at_least else '<='} {side:.4f}")
+        if fault is not None:
+            sides[fault] += side
+            for column, weight in terms.items():
+                sums[fault][column] = sums[fault].get(column, 0) + weight
+    text += [f" f{fault}: {sum_of(sums[fault])} >= {sides[fault]:.4f}" for fault in range(faults)]
     text += ["Bounds", *(f" x{column} <= 40" for column in range(columns)), "End"]
     return "\n".join(text) + "\n"
 
@@ -255,7 +273,22 @@ class Run:
     disagreements: int = 0
 
     def episodes(self) -> dict[str, Any]:
+        """Every state is new to our judge."""
         return self._compare(self.scripts, "episodes")
+
+    def turns(self) -> dict[str, Any]:
+        """Answers that change nothing cost the naive loop as much as others."""
+        scripts = []
+        for script in self.scripts:
+            actions: list[Action] = []
+            for action in script.actions:
+                if self.rng.random() < 0.5:
+                    actions.append(Action(ActionKind.GET_IIS))
+                if self.rng.random() < 0.1:
+                    actions.append(Action(ActionKind.DROP_CONSTRAINT, "no such row"))
+                actions.append(action)
+            scripts.append(Script(script.problem, tuple(actions)))
+        return self._compare(scripts, "episodes, other turns too")
 
     def _compare(self, scripts: list[Script], title: str) -> dict[str, Any]:
         found: dict[str, list[list[State]]] = {}
@@ -270,7 +303,7 @@ class Run:
 
         pairs = alternate(self.repeats, ours, naive)
         states = [pair for both in zip(found["ours"], found["naive"], strict=True) for pair in zip(*both, strict=True)]
-        different = sum(mine[:2] != theirs[:2] for mine, theirs in states)
+        different = sum(not agree(mine, theirs) for mine, theirs in states)
         self.disagreements += different
         figures = summary(pairs, len(scripts), "episodes")
         figures["steps"] = sum(len(script.actions) for script in scripts)
@@ -281,6 +314,7 @@ class Run:
         return figures
 
     def repeated(self) -> dict[str, Any]:
+        """What was answered before."""
         with Judge(models_kept=KEEP_ALL) as judge:
             asked = [(script.problem, edits) for script in self.scripts for edits in edits_of(judge, script)]
             actions = [script.actions[:turn] for script in self.scripts for turn in range(len(script.actions) + 1)]
@@ -307,14 +341,14 @@ class Run:
         return figures
 
     def rewards(self) -> dict[str, Any]:
+        """Groups of answers."""
         groups = self._groups()
-        pools = iter([RewardPool(workers=0) for _ in range(2 * self.repeats)])
-        fresh = iter([self._copies(groups) for _ in range(2 * self.repeats)])
         n, figures = sum(len(group) for group in groups), {}
         for title, looks in (("rewards", 2), ("rewards, one look", 1)):
 
             def ours() -> None:
-                grade(next(pools), next(fresh))
+                reward_pool._grader.cache_clear()  # and with it all that is known of these models
+                grade(RewardPool(workers=0), groups)
 
             def naive(looks: int = looks) -> None:
                 for group in groups:
@@ -339,27 +373,14 @@ class Run:
         return figures
 
     def _groups(self) -> list[list[Script]]:
-        groups = []
         with Judge(models_kept=1) as judge:
-            for problem in (script.problem for script in self.scripts):
-                iis = judge.iis(problem)
-                rows = iis.rows if iis and iis.rows else tuple(judge.shape(problem).rows)
-                groups.append([Script(problem, (draw_action(self.rng, rows),)) for _ in range(GROUP)])
-        return groups
-
-    def _copies(self, groups: list[list[Script]]) -> list[list[Script]]:
-        """The same groups on copies of their models that differ in a comment: nothing is remembered about them."""
-        copies = []
-        for group in groups:
-            problem = group[0].problem
-            path = self.scratch / f"{sum(1 for _ in self.scratch.iterdir())}{''.join(problem.path.suffixes)}"
-            mark = "\\" if ".lp" in path.suffixes else "*"
-            path.write_text(f"{mark} copy {path.name}\n{problem.path.read_text()}")
-            copy = replace(problem, path=path, content_hash=load_problem(path).content_hash)
-            copies.append([Script(copy, script.actions) for script in group])
-        return copies
+            return [
+                [Script(script.problem, (action,)) for action in sample_group(self.rng, judge, script.problem)]
+                for script in self.scripts
+            ]
 
     def growth(self) -> dict[str, Any]:
+        """LPs of several sizes."""
         figures = {}
         for rows in SIZES:
             with Judge(models_kept=1) as judge:
@@ -372,6 +393,7 @@ class Run:
         return figures
 
     def workers(self) -> dict[str, Any]:
+        """Two processes beside one."""
         speed = [spread(self.scripts, 2) for _ in range(self.repeats)]
         alone = [spread(self.scripts, 1) for _ in range(self.repeats)]
         wall = [a[0] / b[0] for a, b in zip(alone, speed, strict=True)]
@@ -394,6 +416,7 @@ class Run:
         return figures
 
     def gurobi(self) -> dict[str, Any]:
+        """Where our time goes."""
         shares = [gurobi_share(self.scripts) for _ in range(self.repeats)]
         print(f"{'share inside Gurobi':28} {statistics.median(shares):.1%} ({min(shares):.1%} to {max(shares):.1%})")
         return {"share": statistics.median(shares), "range": [min(shares), max(shares)]}
@@ -441,7 +464,7 @@ class Clocked:
     def __init__(self, model: gp.Model) -> None:
         object.__setattr__(self, "_model", model)
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: D105
         began = time.perf_counter()
         value = getattr(self._model, name)
         Clocked.seconds += time.perf_counter() - began
@@ -458,23 +481,24 @@ class Clocked:
 
         return call
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: D105
         setattr(self._model, name, value)
 
-    def __enter__(self) -> Clocked:
+    def __enter__(self) -> Clocked:  # noqa: D105
         return self
 
-    def __exit__(self, *_: object) -> None:
+    def __exit__(self, *_: object) -> None:  # noqa: D105
         self._model.dispose()
 
 
 class ClockedModule:
     """gurobipy, with models that are timed."""
 
-    def __getattr__(self, name: str) -> Any:
+    def __getattr__(self, name: str) -> Any:  # noqa: D105
         return getattr(gp, name)
 
     def read(self, path: str, env: gp.Env) -> Clocked:
+        """Reads a model."""
         began = time.perf_counter()
         model = gp.read(path, env)
         Clocked.seconds += time.perf_counter() - began
@@ -533,12 +557,13 @@ def run(options: argparse.Namespace, repeats: int, scratch: Path) -> int:
     scripts = [script for script in scripts if script.actions]
     print(f"{len(scripts)} episodes of {options.bench.name}, {sum(len(s.actions) for s in scripts)} repairs")
     record: dict[str, Any] = {"bench": options.bench.name, "repeats": repeats, "seed": options.seed}
-    with gp.Env(params={"OutputFlag": 0, "Threads": 1}) as env:
+    with gp.Env(params={"OutputFlag": 0}) as env:
         measured = Run(env, scripts, scratch, rng, repeats)
         parts = zip(
             PARTS,
             (
                 measured.episodes,
+                measured.turns,
                 measured.repeated,
                 measured.rewards,
                 measured.growth,

@@ -351,7 +351,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     kept_columns = [written_columns[place] for place in places]
     names = _unique(kept_columns)
     lower, upper = model.getAttr(GRB.Attr.LB), model.getAttr(GRB.Attr.UB)
-    kinds = model.getAttr(GRB.Attr.VType) if model.IsMIP else []
+    kinds = model.getAttr(GRB.Attr.VType) if model.getAttr(GRB.Attr.IsMIP) else []
     place_of = dict(zip(names, places, strict=True))
     bounds = {ends: Interval(*ends) for ends in set(zip(lower, upper, strict=True))}  # most are the same few
     # `_unique` gives back the very list where there is nothing to be done.

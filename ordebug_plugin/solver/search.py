@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import gurobipy as gp
@@ -72,12 +72,12 @@ class Search:
     @classmethod
     def of(cls, model: gp.Model, work_limit: float) -> Search:
         """Prepares a model of an environment with `environment_parameters`, or a copy of such a one."""
-        plain = model.NumVars + model.NumConstrs <= _SMALL
-        linear = not any(model.getAttr(attribute) for attribute in _BEYOND_LINEAR)
-        discrete = bool(model.IsMIP)
-        search = cls(model, work_limit, plain, linear and not discrete)
-        if plain and linear and discrete:
-            search = replace(search, **_whole(model))
+        get = model.getAttr  # twice as fast as attributes of the model
+        plain = get(GRB.Attr.NumVars) + get(GRB.Attr.NumConstrs) <= _SMALL
+        linear = not any(get(attribute) for attribute in _BEYOND_LINEAR)
+        discrete = bool(get(GRB.Attr.IsMIP))
+        more = _whole(model) if plain and linear and discrete else {}
+        search = cls(model, work_limit, plain, linear and not discrete, **more)
         if not plain:
             search._set(_USUAL, work_limit)
         return search
