@@ -5,8 +5,8 @@ The IIS of a state is the same whatever was asked before: each way starts at a r
 - Small LPs: computeIIS goes on from the solve that proved the model infeasible, which it would otherwise repeat.
 - Small MIPs: from a reset, with presolve, which the many models inside its search need although ours do not.
 - LPs of more than `_CANONICAL_ROWS` rows: on a copy without an objective, which asks for a point alone. Primal simplex
-  finds out three to six times sooner there that none exists. This is an IIS, but not always the one that Gurobi gives
-  for the model with its objective; that of a smaller model is.
+  finds out three to six times sooner there that none exists, so that such a model is also first solved there. This is
+  an IIS, but not always the one that Gurobi gives for the model with its objective; that of a smaller model is.
 - Everything else: from a reset.
 """
 
@@ -33,11 +33,13 @@ def goes_on_from_proof(loaded: Loaded) -> bool:
 
 def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
     """An IIS of the model under edits; None where there is none to be shown (`Judge.iis`)."""
-    loaded.carry(edits)
-    if loaded.search.linear and len(loaded.shape.rows) > _CANONICAL_ROWS:
-        minimal = _refute(loaded, edits)
+    if is_refuted(loaded, edits):
+        pure = _pure(loaded)
+        pure.proof = None  # computeIIS uses it up
+        minimal = _compute(pure.model)
         if minimal is not None:
-            return _read(loaded, _pure(loaded).model, minimal=minimal)
+            return _read(loaded, pure.model, minimal=minimal)
+    loaded.carry(edits)
     model, search = loaded.model, loaded.search
     if loaded.proof != edits or not goes_on_from_proof(loaded):
         model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
@@ -54,13 +56,17 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
     return None if minimal is None else _read(loaded, model, minimal=minimal)
 
 
-def _refute(loaded: Loaded, edits: Edits) -> bool | None:
-    """Leaves an IIS in the copy without an objective; whether it is irreducible, None where there is none."""
+def is_refuted(loaded: Loaded, edits: Edits) -> bool:
+    """Whether a large LP under edits is proven infeasible by its copy without an objective; False says nothing."""
+    if not loaded.search.linear or len(loaded.shape.rows) <= _CANONICAL_ROWS:
+        return False
     pure = _pure(loaded)
-    pure.carry(edits)
-    pure.model.reset()
-    pure.model.optimize()
-    return _compute(pure.model) if pure.model.Status == GRB.INFEASIBLE else None
+    if pure.proof != edits:
+        pure.carry(edits)
+        pure.model.reset()
+        pure.model.optimize()
+        pure.proof = edits if pure.model.Status == GRB.INFEASIBLE else None
+    return pure.proof is not None
 
 
 def _pure(loaded: Loaded) -> Loaded:

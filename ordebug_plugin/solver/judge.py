@@ -27,7 +27,7 @@ from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
-from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof
+from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
@@ -281,6 +281,8 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
 
 def _solve(loaded: Loaded, edits: Edits) -> Verdict:
     loaded.point = loaded.proof = None
+    if is_refuted(loaded, edits):
+        return Verdict(Status.INFEASIBLE)
     loaded.carry(edits)
     found = loaded.search.optimize()
     loaded.proof = edits if found.status == GRB.INFEASIBLE else None
