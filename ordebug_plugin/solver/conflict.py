@@ -8,14 +8,19 @@ The IIS of a state is the same whatever was asked before: each way starts at a r
   finds out three to six times sooner there that none exists, so that such a model is also first solved there. This is
   an IIS, but not always the one that Gurobi gives for the model with its objective; that of a smaller model is.
 - Everything else: from a reset.
+
+Where Gurobi's word that it is irreducible is not enough, that is checked (`irreducible`); only the flag depends on it.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.edits import Edits
+from ordebug_plugin.solver.irreducible import is_doubtful, needs_all
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.verdict import IIS
 
@@ -53,7 +58,10 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
         with search.unbridled():
             model.reset()
             minimal = _compute(model)
-    return None if minimal is None else _read(loaded, model, minimal=minimal)
+    found = None if minimal is None else _read(loaded, model, minimal=minimal)
+    if found is None or not found.minimal or not is_doubtful(loaded):
+        return found
+    return replace(found, minimal=needs_all(loaded, _pure(loaded), edits, found))
 
 
 def is_refuted(loaded: Loaded, edits: Edits) -> bool:
@@ -79,8 +87,9 @@ def _pure(loaded: Loaded) -> Loaded:
         if model.IsMultiObj:
             model.NumObj = 0
         model.setObjective(0.0)
-        model.Params.Presolve = 0
-        model.Params.Method = 0
+        model.Params.Presolve = 0 if loaded.search.linear else -1
+        if loaded.search.linear:
+            model.Params.Method = 0
     return loaded.pure
 
 

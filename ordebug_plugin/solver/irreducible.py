@@ -1,0 +1,89 @@
+"""Whether an IIS can do without one of its elements, where Gurobi's word for it (IISMinimal) is not enough.
+
+Gurobi 13.0.3 calls some IISs minimal that hold more than they need: the bounds of an integer variable, or a second
+row, although one row has no whole solution anyway (2 x = 29). So beside integers and beside what is not linear, the
+elements are taken out one at a time: what is left must have a point.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from typing import Any
+
+import gurobipy as gp
+
+from ordebug_plugin.edits import FREE, Edits
+from ordebug_plugin.solver.loaded import Loaded
+from ordebug_plugin.verdict import IIS
+
+# Work units for one point, which exists where the element is needed and is mostly found at once.
+_CHECK_WORK = 0.02
+
+
+def is_doubtful(loaded: Loaded) -> bool:
+    """Whether Gurobi's word on this model is to be checked."""
+    return bool(loaded.shape.integers) or not loaded.search.linear_or_discrete
+
+
+def needs_all(loaded: Loaded, pure: Loaded, edits: Edits, iis: IIS) -> bool:
+    """Whether no element can be left out; False also where that is not decided.
+
+    Args:
+        loaded: The model.
+        pure: A copy of it without an objective, which is edited.
+        edits: What was changed.
+        iis: An IIS of the model under these edits.
+    """
+    pure.carry(_only(loaded, edits, iis.rows, iis.bounds))
+    if loaded.search.linear_or_discrete:
+        return _needs_linear(loaded, pure, edits, iis)
+    bare = pure.duplicate()
+    try:
+        _keep(bare.model, iis.others)
+        return _needs_linear(loaded, bare, edits, iis) and all(_needs_other(bare, other, iis) for other in iis.others)
+    finally:
+        bare.dispose()
+
+
+def _needs_linear(loaded: Loaded, pure: Loaded, edits: Edits, iis: IIS) -> bool:
+    rows, bounds = set(iis.rows), set(iis.bounds)
+    return all(_has_point(pure, _only(loaded, edits, rows - {row}, bounds)) for row in iis.rows) and all(
+        _has_point(pure, _only(loaded, edits, rows, bounds - {bound})) for bound in iis.bounds
+    )
+
+
+def _needs_other(bare: Loaded, other: str, iis: IIS) -> bool:
+    with bare.model.copy() as model:
+        _keep(model, set(iis.others) - {other})
+        return _solves(model)
+
+
+def _only(loaded: Loaded, edits: Edits, rows: Collection[str], bounds: Collection[str]) -> Edits:
+    """Edits under which nothing is left of rows and bounds but these."""
+    shape = loaded.shape
+    return Edits(
+        tuple((name, edits.row(shape, name) if name in rows else FREE) for name in shape.rows),
+        tuple((name, edits.variable(shape, name) if name in bounds else FREE) for name in shape.variables),
+        edits.rewrites,
+    )
+
+
+def _keep(model: gp.Model, others: Collection[str]) -> None:
+    """Removes the quadratic, SOS and general constraints but these, called as in `IIS.others`."""
+    named: list[tuple[str, Any]] = [(item.QCName, item) for item in model.getQConstrs()]
+    named += [(f"SOS {item.index}", item) for item in model.getSOSs()]
+    named += [(item.GenConstrName, item) for item in model.getGenConstrs()]
+    model.remove([item for name, item in named if name not in others])
+    model.update()
+
+
+def _has_point(pure: Loaded, edits: Edits) -> bool:
+    pure.carry(edits)
+    pure.model.reset()
+    return _solves(pure.model)
+
+
+def _solves(model: gp.Model) -> bool:
+    model.Params.WorkLimit = _CHECK_WORK
+    model.optimize()
+    return bool(model.SolCount)

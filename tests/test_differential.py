@@ -1,0 +1,169 @@
+"""Random action sequences on drawn models: the judge against a fresh solve of every state by code of its own.
+
+`ORDEBUG_SEQUENCES=10000 pytest tests/test_differential.py -s` runs as many as one likes, and prints what it met.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import gurobipy as gp
+import pytest
+
+from ordebug_plugin.actions import EXTENDED_ACTIONS, parse_action
+from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import IIS, Status
+from tests import drawn
+from tests.toys import write_problem
+
+SEQUENCES = int(os.environ.get("ORDEBUG_SEQUENCES", "300"))
+GAP = 1e-4  # Gurobi's MIPGap, within which the judge calls a MIP optimal
+
+
+@pytest.fixture(scope="module")
+def env() -> Iterator[gp.Env]:
+    with gp.Env(params={"OutputFlag": 0, "Threads": 1}) as env:
+        yield env
+
+
+def after(judge: Judge, problem: Problem, edits: Edits, text: str) -> Edits:
+    shape = judge.shape(problem)
+    return apply_action(shape, edits, resolve(shape, edits, parse_action(text, EXTENDED_ACTIONS)))
+
+
+def same_objective(ours: float | None, theirs: float | None, state: drawn.Model) -> bool:
+    if ours is None or theirs is None:
+        return ours is theirs
+    tolerance = GAP if state.is_discrete or state.is_curved else 1e-6
+    return abs(ours - theirs) <= tolerance * max(1.0, abs(theirs)) + 1e-6
+
+
+def check_iis(env: gp.Env, state: drawn.Model, iis: IIS) -> None:
+    """It is infeasible by itself, and without any one of its elements it is not, unless it is flagged."""
+    rows, bounds = frozenset(iis.rows) | frozenset(iis.others), frozenset(iis.bounds)
+    assert rows <= set(state.rows) | {"ball"}
+    assert not drawn.is_feasible(env, state, rows, bounds)
+    if not iis.minimal:
+        return
+    for row in rows:
+        assert drawn.is_feasible(env, state, rows - {row}, bounds), row
+    for name in bounds:
+        assert drawn.is_feasible(env, state, rows, bounds - {name}), name
+
+
+def answers(judge: Judge, problem: Problem, edits: Edits) -> list[object]:
+    """Everything that may not depend on what was asked before."""
+    verdict = judge.solve(problem, edits)
+    if verdict.status is Status.INFEASIBLE:
+        return [verdict, judge.iis(problem, edits)]
+    return [verdict, judge.audit(problem, edits)] if verdict.status.is_repaired else [verdict]
+
+
+def play(rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: int) -> Counter[str]:
+    """One sequence; every state is held against a fresh solve, the last also against a judge without a past."""
+    model = drawn.draw(rng)
+    problem = write_problem(folder / f"{number}.mps", drawn.mps(model))
+    state, edits, fixed, met = model, NO_EDITS, set[str](), Counter[str]()
+    for step in range(rng.randint(1, 6) + 1):
+        if step:
+            text, state = drawn.draw_action(rng, model, state, fixed)
+            edits = after(judge, problem, edits, text)
+        verdict, (status, objective) = judge.solve(problem, edits), drawn.fresh(env, state)
+        assert (str(verdict.status), same_objective(verdict.objective, objective, state)) == (status, True), (
+            f"{problem.path} {edits}: {verdict}, fresh {status} {objective}"
+        )
+        met["states"] += 1
+        met[status] += 1
+        met["discrete" if model.is_discrete else "curved" if model.is_curved else "LP"] += 1
+        met["over 200 rows"] += len(model.rows) > 200
+        if verdict.status is Status.INFEASIBLE:
+            iis = judge.iis(problem, edits)
+            met["no IIS"] += iis is None
+            met["IIS flagged"] += iis is not None and not iis.minimal
+            if iis is not None:
+                met["IIS verified"] += iis.minimal
+                check_iis(env, state, iis)
+    with Judge() as without_past:
+        assert answers(without_past, problem, edits) == answers(judge, problem, edits), f"{problem.path} {edits}"
+    return met
+
+
+def test_every_state_is_answered_as_by_a_fresh_solve(env: gp.Env, tmp_path: Path) -> None:
+    met = Counter[str]()
+    with Judge(models_kept=20) as judge:
+        for number in range(SEQUENCES):
+            met += play(random.Random(f"sequence {number}"), env, judge, tmp_path, number)
+    print(f"\n{SEQUENCES} sequences: {dict(met)}")
+    assert {"OPTIMAL", "INFEASIBLE", "UNBOUNDED", "LP", "discrete", "curved", "over 200 rows"} <= set(met)
+    assert met["no IIS"] == 0
+
+
+def renamed(model: drawn.Model, names: dict[str, str]) -> drawn.Model:
+    columns = {names[name]: column for name, column in model.columns.items()}
+    rows = {
+        names[row]: replace(line, terms={names[name]: weight for name, weight in line.terms.items()})
+        for row, line in model.rows.items()
+    }
+    squares = {names[name]: weight for name, weight in model.squares.items()}
+    return replace(model, columns=columns, rows=rows, ball=tuple(names[name] for name in model.ball), squares=squares)
+
+
+def shuffled(rng: random.Random, model: drawn.Model) -> drawn.Model:
+    rows, columns = list(model.rows.items()), list(model.columns.items())
+    rng.shuffle(rows)
+    rng.shuffle(columns)
+    return replace(model, rows=dict(rows), columns=dict(columns))
+
+
+def scaled(rng: random.Random, model: drawn.Model) -> tuple[drawn.Model, dict[str, float]]:
+    """Each row times a power of two, some negative."""
+    factors = {name: rng.choice([-4.0, -1.0, 0.25, 2.0, 8.0]) for name in model.rows}
+    rows = {}
+    for name, line in model.rows.items():
+        ends = sorted((line.lower * factors[name], line.upper * factors[name]))
+        rows[name] = drawn.Line({column: weight * factors[name] for column, weight in line.terms.items()}, *ends)
+    return replace(model, rows=rows), factors
+
+
+@pytest.mark.parametrize("number", range(60))
+def test_the_same_model_in_other_words_gets_the_same_verdicts(env: gp.Env, tmp_path: Path, number: int) -> None:
+    """Renamed, permuted, rows multiplied: the same status and objective, and an IIS that is one."""
+    rng = random.Random(f"metamorphic {number}")
+    model = drawn.draw(rng)
+    names = {name: f"{name} [{place}]" for place, name in enumerate((*model.columns, *model.rows))}
+    # MPS has no names with spaces
+    names = {name: new.replace(" ", "_") for name, new in names.items()}
+    other, factors = scaled(rng, model)
+    variants = {"loaded": model, "renamed": renamed(model, names), "permuted": shuffled(rng, model), "scaled": other}
+    row = rng.choice(list(model.rows))
+    amount = rng.choice([0.0, 1.0, 6.0])
+    with Judge() as judge:
+        found = {}
+        for kind, variant in variants.items():
+            problem = write_problem(tmp_path / f"{kind}.mps", drawn.mps(variant))
+            name = names[row] if kind == "renamed" else row
+            size = amount * abs(factors[row]) if kind == "scaled" else amount
+            edits = after(judge, problem, NO_EDITS, f"RELAX_CONSTRAINT({name}, {size})")
+            verdict, iis = judge.solve(problem, edits), None
+            line = variant.rows[name]
+            rows = variant.rows | {name: replace(line, lower=line.lower - size, upper=line.upper + size)}
+            if verdict.status is Status.INFEASIBLE:
+                iis = judge.iis(problem, edits)
+                assert iis is not None
+                check_iis(env, replace(variant, rows=rows), iis)
+            found[kind] = verdict, iis
+    verdict, iis = found["loaded"]
+    for kind, (other_verdict, _) in found.items():
+        assert other_verdict.status is verdict.status, kind
+        assert same_objective(other_verdict.objective, verdict.objective, model), kind
+    new_iis = found["renamed"][1]
+    if iis is not None and new_iis is not None:  # to Gurobi, a name says nothing
+        assert new_iis.rows == tuple(names[name] for name in iis.rows)
+        assert new_iis.bounds == tuple(names[name] for name in iis.bounds)
