@@ -43,7 +43,7 @@ class IIS:
         rows: Its linear constraints.
         bounds: Variables of which a bound is in it.
         others: Its quadratic, SOS and general constraints, which no action can edit.
-        minimal: Whether Gurobi proved it irreducible within the WorkLimit.
+        minimal: Whether Gurobi calls it irreducible; proof is another question (`Judge.is_irreducible`).
     """
 
     rows: tuple[str, ...]

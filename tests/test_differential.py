@@ -45,12 +45,12 @@ def same_objective(ours: float | None, theirs: float | None, state: drawn.Model)
     return abs(ours - theirs) <= tolerance * max(1.0, abs(theirs)) + 1e-6
 
 
-def check_iis(env: gp.Env, state: drawn.Model, iis: IIS) -> None:
-    """It is infeasible by itself, and without any one of its elements it is not, unless it is flagged."""
+def check_iis(env: gp.Env, state: drawn.Model, iis: IIS, *, irreducible: bool) -> None:
+    """It is infeasible by itself, and without any one of its elements it is not, unless the judge does not say so."""
     rows, bounds = frozenset(iis.rows) | frozenset(iis.others), frozenset(iis.bounds)
     assert rows <= set(state.rows) | {"ball"}
     assert not drawn.is_feasible(env, state, rows, bounds)
-    if not iis.minimal:
+    if not irreducible:
         return
     for row in rows:
         assert drawn.is_feasible(env, state, rows - {row}, bounds), row
@@ -86,10 +86,12 @@ def play(rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: in
         if verdict.status is Status.INFEASIBLE:
             iis = judge.iis(problem, edits)
             met["no IIS"] += iis is None
-            met["IIS flagged"] += iis is not None and not iis.minimal
             if iis is not None:
-                met["IIS verified"] += iis.minimal
-                check_iis(env, state, iis)
+                irreducible = judge.is_irreducible(problem, edits)
+                met["IIS proven irreducible"] += irreducible
+                met["IIS flagged"] += not irreducible
+                met["IIS flagged by us alone"] += iis.minimal and not irreducible
+                check_iis(env, state, iis, irreducible=irreducible)
     with Judge() as without_past:
         assert answers(without_past, problem, edits) == answers(judge, problem, edits), f"{problem.path} {edits}"
     return met
@@ -157,7 +159,8 @@ def test_the_same_model_in_other_words_gets_the_same_verdicts(env: gp.Env, tmp_p
             if verdict.status is Status.INFEASIBLE:
                 iis = judge.iis(problem, edits)
                 assert iis is not None
-                check_iis(env, replace(variant, rows=rows), iis)
+                irreducible = judge.is_irreducible(problem, edits)
+                check_iis(env, replace(variant, rows=rows), iis, irreducible=irreducible)
             found[kind] = verdict, iis
     verdict, iis = found["loaded"]
     for kind, (other_verdict, _) in found.items():

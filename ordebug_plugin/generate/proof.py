@@ -141,7 +141,10 @@ def _undoes(judge: Judge, problem: Problem, instance: Instance, objective: float
 
 
 def _holds(judge: Judge, problem: Problem, iis: IIS) -> bool:
-    return iis.minimal and check_iis(judge, problem, judge.shape(problem), iis.rows, iis.bounds).ruling is Ruling.PROVEN
+    return (
+        judge.is_irreducible(problem)
+        and check_iis(judge, problem, judge.shape(problem), iis.rows, iis.bounds).ruling is Ruling.PROVEN
+    )
 
 
 def _is_long(iis: IIS, instance: Instance) -> bool:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ordebug_plugin.edits import NO_EDITS
 from ordebug_plugin.env import Observation
@@ -63,6 +63,8 @@ def find_conflict(judge: Judge, problem: Problem, start: Observation) -> Conflic
         SolverError: Gurobi failed.
     """
     iis, shape = start.iis, start.shape
+    if iis is not None:
+        iis = replace(iis, minimal=judge.is_irreducible(problem))
     needed = judge.infeasibility(problem)
     disjoint, more = count_disjoint(judge, problem)
     rows, bounds, others = ((), (), ()) if iis is None else (iis.rows, iis.bounds, iis.others)

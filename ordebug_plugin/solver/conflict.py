@@ -8,13 +8,9 @@ The IIS of a state is the same whatever was asked before: each way starts at a r
   finds out three to six times sooner there that none exists, so that such a model is also first solved there. This is
   an IIS, but not always the one that Gurobi gives for the model with its objective; that of a smaller model is.
 - Everything else: from a reset.
-
-Where Gurobi's word that it is irreducible is not enough, that is checked (`irreducible`); only the flag depends on it.
 """
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -58,10 +54,12 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
         with search.unbridled():
             model.reset()
             minimal = _compute(model)
-    found = None if minimal is None else _read(loaded, model, minimal=minimal)
-    if found is None or not found.minimal or not is_doubtful(loaded):
-        return found
-    return replace(found, minimal=needs_all(loaded, _pure(loaded), edits, found))
+    return None if minimal is None else _read(loaded, model, minimal=minimal)
+
+
+def is_irreducible(loaded: Loaded, edits: Edits, iis: IIS) -> bool:
+    """Whether no element of an IIS of the model under edits can be left out; False also where that is not decided."""
+    return iis.minimal and (not is_doubtful(loaded) or needs_all(loaded, _pure(loaded), edits, iis))
 
 
 def is_refuted(loaded: Loaded, edits: Edits) -> bool:

@@ -27,7 +27,7 @@ from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
-from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_refuted
+from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_irreducible, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
@@ -169,6 +169,20 @@ class Judge:
             SolverError: Gurobi failed.
         """
         return self._remember(problem, edits, "iis", _iis)
+
+    def is_irreducible(self, problem: Problem, edits: Edits = NO_EDITS) -> bool:
+        """Whether the IIS of the model under edits is proven irreducible; False where there is none.
+
+        Gurobi's word for it (`IIS.minimal`) is not always right beside integer variables, and is checked there, which
+        takes longer than to find the IIS.
+
+        Raises:
+            SolverError: Gurobi failed.
+        """
+        iis = self.iis(problem, edits)
+        if iis is None:
+            return False
+        return self._remember(problem, edits, "irreducible", lambda loaded, _: is_irreducible(loaded, edits, iis))
 
     def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
         """The cheapest repair of the model under edits; None where it cannot be computed.

@@ -12,7 +12,7 @@ class Call:
     """One question that Gurobi answered; what was remembered is not asked again.
 
     Attributes:
-        question: ``solve``, ``iis``, ``relaxation``, ``infeasibility`` or ``audit``.
+        question: ``solve``, ``iis``, ``irreducible``, ``relaxation``, ``infeasibility`` or ``audit``.
         model: Content hash of the model as loaded.
         edits: What differed from it.
         answer: What came of it: a `Verdict`, `IIS`, `Relaxation`, `Audit`, a number, or None.
