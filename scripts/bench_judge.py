@@ -18,6 +18,7 @@ Parts (--only NAME takes some of them):
             without the state before the answer
   growth    LPs of 10 to 1900 rows, drawn by seed
   workers   processes with a judge each: episodes/s of two beside one
+  memory    resident memory of a process for every model kept, after an episode on each
   gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
 """
 
@@ -27,6 +28,7 @@ import argparse
 import json
 import multiprocessing
 import random
+import resource
 import statistics
 import sys
 import tempfile
@@ -54,7 +56,7 @@ from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge, loaded
 from ordebug_plugin.verdict import IIS, Status
 
-PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "gurobi")
+PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "memory", "gurobi")
 TURNS = 5
 SIZES = (10, 30, 100, 200, 500, 1000, 1900)
 REPAIRS = {ActionKind.DROP_CONSTRAINT: 5, ActionKind.RELAX_CONSTRAINT: 4, ActionKind.UPDATE_RHS: 1}  # weights
@@ -415,6 +417,23 @@ class Run:
         )
         return figures
 
+    def memory(self) -> dict[str, Any]:
+        """What a model costs that is kept, with its answers."""
+        context = multiprocessing.get_context("spawn")
+        results = context.Queue()
+        process = context.Process(target=keep_all, args=(self.scripts, results))
+        process.start()
+        before, after = results.get()
+        process.join()
+        figures = {"models": len(self.scripts), "before_mib": before / 1024, "after_mib": after / 1024}
+        figures["kib_per_model"] = (after - before) / len(self.scripts)
+        print(
+            f"{'memory':28} {figures['kib_per_model']:.1f} KiB for each of {len(self.scripts)} models kept, beside "
+            f"{figures['before_mib']:.0f} MiB of the process",
+            flush=True,
+        )
+        return figures
+
     def gurobi(self) -> dict[str, Any]:
         """Where our time goes."""
         shares = [gurobi_share(self.scripts) for _ in range(self.repeats)]
@@ -454,6 +473,16 @@ def spread(scripts: list[Script], n: int) -> tuple[float, float]:
     for process in processes:
         process.join()
     return max(wall for wall, _ in spent), max(cpu for _, cpu in spent)
+
+
+def keep_all(scripts: list[Script], results: Any) -> None:
+    """Peak memory (KiB) of a process before, and after an episode on every model, all of them kept."""
+    with Judge(models_kept=KEEP_ALL) as judge:
+        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        for script in scripts:
+            our_episode(judge, script)
+            judge.infeasibility(script.problem)
+        results.put((before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
 
 
 class Clocked:
@@ -568,6 +597,7 @@ def run(options: argparse.Namespace, repeats: int, scratch: Path) -> int:
                 measured.rewards,
                 measured.growth,
                 measured.workers,
+                measured.memory,
                 measured.gurobi,
             ),
             strict=True,
