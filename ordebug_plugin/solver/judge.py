@@ -171,10 +171,10 @@ class Judge:
         return self._remember(problem, edits, "iis", _iis)
 
     def is_irreducible(self, problem: Problem, edits: Edits = NO_EDITS) -> bool:
-        """Whether the IIS of the model under edits is proven irreducible; False where there is none.
+        """Whether the IIS of the model under edits is proven to be one: infeasible by itself, and irreducible.
 
-        Gurobi's word for it (`IIS.minimal`) is not always right beside integer variables, and is checked there, which
-        takes longer than to find the IIS.
+        False where there is none. Gurobi's word for it (`IIS.minimal`) is not always right beside integer variables,
+        and is checked there, which takes longer than to find the IIS.
 
         Raises:
             SolverError: Gurobi failed.

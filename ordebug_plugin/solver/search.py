@@ -56,7 +56,6 @@ class Search:
         work_limit: Its WorkLimit.
         plain: Whether it is small, and searched plainly first.
         linear: Whether it is an LP: rows, bounds and costs, and nothing else.
-        linear_or_discrete: Whether it is an LP or a MIP: the same, and types of variables.
         whole: Its binary and integer variables, where it is small and has no discrete part but them.
         kinds: The type of each of these.
         places: The place of each among the columns.
@@ -66,7 +65,6 @@ class Search:
     work_limit: float
     plain: bool
     linear: bool = False
-    linear_or_discrete: bool = False
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
@@ -79,7 +77,7 @@ class Search:
         linear = not any(get(attribute) for attribute in _BEYOND_LINEAR)
         discrete = bool(get(GRB.Attr.IsMIP))
         more = _whole(model) if plain and linear and discrete else {}
-        search = cls(model, work_limit, plain, linear and not discrete, linear, **more)
+        search = cls(model, work_limit, plain, linear and not discrete, **more)
         if not plain:
             search._set(_USUAL, work_limit)
         return search
