@@ -53,6 +53,9 @@ class Row:
             self.slack.LB = self.slack.UB = 0.0
         if lower == upper:
             self._write(GRB.EQUAL, upper)
+        elif interval.is_free and model.getRow(self.constr).size() == 0:
+            # Without presolve, Gurobi 13.0.3 calls 0 <= infinity infeasible beside a quadratic row.
+            self._write(GRB.LESS_EQUAL, 0.0)
         elif interval.is_free and self.sense == GRB.GREATER_EQUAL:
             self._write(GRB.GREATER_EQUAL, -GRB.INFINITY)
         elif lower == -math.inf:
