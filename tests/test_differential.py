@@ -116,6 +116,19 @@ def test_every_state_is_answered_as_by_a_fresh_solve(env: gp.Env, tmp_path: Path
     assert met["no IIS"] == 0
 
 
+@pytest.mark.parametrize(
+    "number",
+    [
+        9870,  # an empty row, dropped beside a quadratic one: without presolve, Gurobi calls 0 <= infinity infeasible
+        3215,  # Gurobi's IIS is not infeasible by itself
+        11528,  # likewise
+    ],
+)
+def test_what_went_wrong_once(env: gp.Env, tmp_path: Path, number: int) -> None:
+    with Judge() as judge:
+        play(random.Random(f"sequence {number}"), env, judge, tmp_path, number)
+
+
 def renamed(model: drawn.Model, names: dict[str, str]) -> drawn.Model:
     columns = {names[name]: column for name, column in model.columns.items()}
     rows = {

@@ -285,17 +285,6 @@ def test_patience_is_an_infrastructure_failure(tmp_path: Path) -> None:
         judge.solve(problem)
 
 
-def test_an_empty_row_can_be_dropped_beside_a_quadratic_one(judge: Judge, tmp_path: Path) -> None:
-    """Found by test_differential: Gurobi without presolve calls 0 <= infinity infeasible there."""
-    text = (
-        "Minimize\n obj: x + y\nSubject To\n empty: 0 x <= -1\n low: x - y >= -9\n ball: [ x ^2 + y ^2 ] <= 37\nEnd\n"
-    )
-    problem = write_problem(tmp_path / "a.lp", text)
-    assert judge.solve(problem).status is Status.INFEASIBLE
-    assert judge.solve(problem, edits_of(judge, problem, "DROP_CONSTRAINT(empty)")).status is Status.OPTIMAL
-    assert judge.solve(problem).status is Status.INFEASIBLE
-
-
 def test_a_feasible_model_has_no_iis(judge: Judge, tmp_path: Path) -> None:
     assert judge.iis(write_problem(tmp_path / "a.lp", FEASIBLE)) is None
 
