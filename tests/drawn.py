@@ -13,6 +13,8 @@ from dataclasses import dataclass, field, replace
 import gurobipy as gp
 from gurobipy import GRB
 
+from ordebug_plugin.restoration import CoefficientChange, Kind, KindChange, Restoration, SenseChange
+
 INF = math.inf
 
 
@@ -182,6 +184,35 @@ def draw_action(rng: random.Random, model: Model, state: Model, fixed: set[str])
     return f"UPDATE_RHS({row}, {value:g})", replace(state, rows=state.rows | {row: new})
 
 
+def draw_restoration(rng: random.Random, model: Model) -> tuple[Restoration, Model]:
+    """Changes that no action can make to a model as loaded, often without most of its rows, and what they make of it.
+
+    Senses are of rows with one side, and rows keep a term where a coefficient changes.
+    """
+    rows, columns = dict(model.rows), dict(model.columns)
+    coefficients, senses, kinds = [], [], []
+    for name in rng.sample(list(rows), min(2, len(rows))):
+        line, variable = rows[name], rng.choice(list(columns))
+        if rng.random() < 0.5:
+            new = float(rng.choice([-4, 1, 6]))
+            coefficients.append(CoefficientChange(name, variable, line.terms.get(variable, 0.0), new))
+            rows[name] = replace(line, terms=line.terms | {variable: new})
+        elif not -INF < line.lower < line.upper < INF:
+            old = "=" if line.lower == line.upper else "<=" if line.lower == -INF else ">="
+            turned, side = rng.choice(["<=", ">=", "="]), line.lower if old == ">=" else line.upper
+            senses.append(SenseChange(name, old, turned))
+            rows[name] = replace(line, lower=-INF if turned == "<=" else side, upper=INF if turned == ">=" else side)
+    for name in rng.sample(list(columns), rng.randint(0, 2)):
+        kind, lower, upper = rng.choice([(Kind.CONTINUOUS, -9, 9), (Kind.INTEGER, -2, 12), (Kind.BINARY, 0, 1)])
+        kinds.append(KindChange(name, kind, float(lower), float(upper)))
+        columns[name] = Column(float(lower), float(upper), columns[name].cost, kind.value[0].upper())
+    count = rng.choice([0, min(len(rows), rng.randint(1, 3)), max(0, len(rows) - rng.randint(1, 4))])
+    removed = rng.sample(list(rows), count)
+    left = {name: line for name, line in rows.items() if name not in removed}
+    changes = Restoration(tuple(removed), tuple(senses), tuple(coefficients), tuple(kinds))
+    return changes, replace(model, rows=left, columns=columns)
+
+
 # --- files ----------------------------------------------------------------------------------------------------------
 
 
@@ -272,10 +303,41 @@ def is_feasible(
 def fresh(env: gp.Env, model: Model) -> tuple[str, float | None]:
     """Status and objective of a state, built and solved by itself."""
     with build(env, model) as made:
-        made.optimize()
-        if made.Status == GRB.OPTIMAL:
-            return "OPTIMAL", made.ObjVal
-        assert made.Status in (GRB.INFEASIBLE, GRB.INF_OR_UNBD, GRB.UNBOUNDED), made.Status
-        if made.Status == GRB.INFEASIBLE:
-            return "INFEASIBLE", None
-    return ("UNBOUNDED" if is_feasible(env, model) else "INFEASIBLE"), None
+        return optimize(made)
+
+
+def optimize(made: gp.Model) -> tuple[str, float | None]:
+    """Status and objective of a model, which loses its objective where that may be unbounded."""
+    made.Params.MIPGap = 0.0
+    made.optimize()
+    if made.Status == GRB.OPTIMAL:
+        return "OPTIMAL", made.ObjVal
+    assert made.Status in (GRB.INFEASIBLE, GRB.INF_OR_UNBD, GRB.UNBOUNDED), made.Status
+    if made.Status == GRB.INFEASIBLE:
+        return "INFEASIBLE", None
+    made.setObjective(0.0)
+    made.optimize()
+    return ("UNBOUNDED" if made.Status == GRB.OPTIMAL else "INFEASIBLE"), None
+
+
+def cheapest_repair(env: gp.Env, model: Model) -> float:
+    """By how much sides of rows and bounds must give way in all; a binary stays within 0 and 1."""
+    free = {
+        name: Column(*((0.0, 1.0) if column.kind == "B" else (-INF, INF)), 0.0, column.kind)
+        for name, column in model.columns.items()
+    }
+    with build(env, Model(free, {})) as made:
+        made.update()
+        variables = dict(zip(free, made.getVars(), strict=True))
+        held = [(line.terms, line.lower, line.upper) for line in model.rows.values()]
+        held += [({name: 1.0}, column.lower, column.upper) for name, column in model.columns.items()]
+        for terms, lower, upper in held:
+            total = gp.quicksum(weight * variables[name] for name, weight in terms.items())
+            if lower > -INF:
+                made.addLConstr(total + made.addVar(obj=1.0) >= lower)
+            if upper < INF:
+                made.addLConstr(total - made.addVar(obj=1.0) <= upper)
+        status, cost = optimize(made)
+        assert status == "OPTIMAL"
+        assert cost is not None
+        return cost

@@ -1,5 +1,8 @@
 """Random action sequences on drawn models: the judge against a fresh solve of every state by code of its own.
 
+Between the actions it is asked what else it can be asked, each of which may make, edit or keep a copy of the model:
+restorations, cheapest repairs, files.
+
 `ORDEBUG_SEQUENCES=10000 pytest tests/test_differential.py -s` runs as many as one likes, and prints what it met.
 """
 
@@ -18,7 +21,7 @@ import pytest
 from ordebug_plugin.actions import EXTENDED_ACTIONS, parse_action
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.solver import FORMATS, Judge
 from ordebug_plugin.verdict import IIS, Status
 from tests import drawn
 from tests.toys import write_problem
@@ -74,8 +77,69 @@ def answers(judge: Judge, problem: Problem, edits: Edits) -> list[object]:
     return [verdict, judge.audit(problem, edits)] if verdict.status.is_repaired else [verdict]
 
 
-def play(rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: int) -> Counter[str]:
-    """One sequence; every state is held against a fresh solve, the last also against a judge without a past."""
+def restoration_holds(rng: random.Random, env: gp.Env, judge: Judge, problem: Problem, model: drawn.Model) -> str:
+    """Asks for a restored model, which starts from the model as loaded, whatever edits it carries."""
+    restoration, restored = drawn.draw_restoration(rng, model)
+    if rng.random() < 0.5:
+        feasible = drawn.is_feasible(env, restored)
+        found = str(judge.can_hold(problem, restoration))
+        assert found == ("OPTIMAL" if feasible else "INFEASIBLE") or touches(env, restored), (restoration, found)
+        return "can_hold"
+    verdict, (status, objective) = judge.restored(problem, restoration), drawn.fresh(env, restored)
+    same = str(verdict.status) == status and same_objective(verdict.objective, objective, restored)
+    assert same or touches(env, restored), (restoration, verdict, status, objective)
+    return "restored"
+
+
+def repair_costs(env: gp.Env, judge: Judge, problem: Problem, edits: Edits, state: drawn.Model) -> str:
+    """Asks what the cheapest repair costs."""
+    if state.is_curved:
+        return "no repair asked for"
+    cost = judge.infeasibility(problem, edits)
+    assert same_objective(cost, drawn.cheapest_repair(env, state), state), (cost, edits)
+    return "cheapest repair"
+
+
+def file_holds(
+    rng: random.Random, env: gp.Env, judge: Judge, problem: Problem, edits: Edits, state: drawn.Model
+) -> str:
+    """Asks for the file of the state, and reads it."""
+    path = problem.path.with_name(f"written{rng.choice(FORMATS)}")
+    path.write_bytes(judge.written(problem, edits, path.suffix))
+    with gp.read(str(path), env) as model:
+        status, objective = drawn.optimize(model)
+    expected = drawn.fresh(env, state)
+    same = status == expected[0] and same_objective(objective, expected[1], state)
+    assert same or touches(env, state), (edits, status, objective, expected)
+    return f"written as {path.suffix}"
+
+
+def ask_more(
+    rng: random.Random, env: gp.Env, judge: Judge, problem: Problem, edits: Edits, models: tuple[drawn.Model, ...]
+) -> Counter[str]:
+    """Asks the judge something else, or several things, about the model as loaded and the state."""
+    model, state = models
+    questions = [
+        lambda: restoration_holds(rng, env, judge, problem, model),
+        lambda: repair_costs(env, judge, problem, edits, state),
+        lambda: file_holds(rng, env, judge, problem, edits, state),
+    ]
+    return Counter(question() for question in questions if rng.random() < 0.4)
+
+
+def play(
+    rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: int, more: random.Random | None = None
+) -> Counter[str]:
+    """One sequence; every state is held against a fresh solve, the last also against a judge without a past.
+
+    Args:
+        rng: Draws model and actions.
+        env: Solves the states anew.
+        judge: Is asked.
+        folder: Of the model file.
+        number: Its name.
+        more: Draws what else is asked before and after a state is solved, and rewritten rows that are dropped.
+    """
     model = drawn.draw(rng)
     problem = write_problem(folder / f"{number}.mps", drawn.mps(model))
     state, edits, fixed, met = model, NO_EDITS, set[str](), Counter[str]()
@@ -83,6 +147,12 @@ def play(rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: in
         if step:
             text, state = drawn.draw_action(rng, model, state, fixed)
             edits = after(judge, problem, edits, text)
+        if more and fixed & set(state.rows) and more.random() < 0.3:
+            row = more.choice(sorted(fixed & set(state.rows)))
+            state = replace(state, rows={name: line for name, line in state.rows.items() if name != row})
+            edits = after(judge, problem, edits, f"DROP_CONSTRAINT({row})")
+        if more:
+            met += ask_more(more, env, judge, problem, edits, (model, state))
         verdict, (status, objective) = judge.solve(problem, edits), drawn.fresh(env, state)
         if not (str(verdict.status) == status and same_objective(verdict.objective, objective, state)):
             assert touches(env, state), f"{problem.path} {edits}: {verdict}, fresh {status} {objective}"
@@ -101,6 +171,8 @@ def play(rng: random.Random, env: gp.Env, judge: Judge, folder: Path, number: in
                 met["IIS flagged"] += not irreducible
                 met["IIS flagged by us alone"] += iis.minimal and not irreducible
                 check_iis(env, state, iis, irreducible=irreducible)
+        if more:
+            met += ask_more(more, env, judge, problem, edits, (model, state))
     with Judge() as without_past:
         assert answers(without_past, problem, edits) == answers(judge, problem, edits), f"{problem.path} {edits}"
     return met
@@ -110,9 +182,11 @@ def test_every_state_is_answered_as_by_a_fresh_solve(env: gp.Env, tmp_path: Path
     met = Counter[str]()
     with Judge(models_kept=20) as judge:
         for number in range(SEQUENCES):
-            met += play(random.Random(f"sequence {number}"), env, judge, tmp_path, number)
+            more = random.Random(f"questions {number}")
+            met += play(random.Random(f"sequence {number}"), env, judge, tmp_path, number, more)
     print(f"\n{SEQUENCES} sequences: {dict(met)}")
     assert {"OPTIMAL", "INFEASIBLE", "UNBOUNDED", "LP", "discrete", "curved", "over 200 rows"} <= set(met)
+    assert {"restored", "can_hold", "cheapest repair", "written as .lp", "written as .mps"} <= set(met)
     assert met["no IIS"] == 0
 
 
@@ -127,6 +201,21 @@ def test_every_state_is_answered_as_by_a_fresh_solve(env: gp.Env, tmp_path: Path
 def test_what_went_wrong_once(env: gp.Env, tmp_path: Path, number: int) -> None:
     with Judge() as judge:
         play(random.Random(f"sequence {number}"), env, judge, tmp_path, number)
+
+
+def test_an_empty_row_is_dropped_after_it_was_a_range(env: gp.Env, tmp_path: Path) -> None:
+    """To Gurobi it still has the slack column of the range, until its next update."""
+    empty = {"e0": drawn.Line({}, 1.0, 1.0), "e1": drawn.Line({}, -1.0, 3.0)}
+    model = drawn.draw(random.Random(1242))
+    assert model.ball
+    problem = write_problem(tmp_path / "a.mps", drawn.mps(replace(model, rows=model.rows | empty)))
+    expected, edits = drawn.fresh(env, model), NO_EDITS
+    with Judge() as judge:
+        for text in ("RELAX_CONSTRAINT(e0, 2)", "DROP_CONSTRAINT(e0)", "DROP_CONSTRAINT(e1)"):
+            edits = after(judge, problem, edits, text)
+            verdict = judge.solve(problem, edits)
+            assert str(verdict.status) == expected[0] == "OPTIMAL", text
+            assert same_objective(verdict.objective, expected[1], model)
 
 
 def renamed(model: drawn.Model, names: dict[str, str]) -> drawn.Model:

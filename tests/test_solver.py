@@ -8,11 +8,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordebug_plugin.actions import parse_action
-from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
+from ordebug_plugin.edits import NO_EDITS, Edits, Interval, apply_action, resolve
 from ordebug_plugin.errors import ActionError, LicenseLimitError, ProblemError, SolverError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import Judge
-from ordebug_plugin.verdict import Status
+from ordebug_plugin.restoration import Restoration
+from ordebug_plugin.solver import FORMATS, Judge
+from ordebug_plugin.solver.conflict import is_irreducible
+from ordebug_plugin.solver.loaded import read, start_environment
+from ordebug_plugin.verdict import IIS, Status, Verdict
 from tests.toys import CONFLICT, FEASIBLE, RANGES, UNBOUNDED_WITHOUT_HIGH, write_problem
 
 
@@ -111,6 +114,49 @@ def test_mps_ranges_are_rows_with_two_sides(judge: Judge, tmp_path: Path) -> Non
     dropped = edits_of(judge, problem, "DROP_CONSTRAINT(le)", "DROP_CONSTRAINT(ge)", "UPDATE_RHS(eq, 4)")
     assert judge.solve(problem, dropped).objective == pytest.approx(7 + 4)
     assert judge.solve(problem).status is Status.INFEASIBLE
+
+
+@pytest.mark.parametrize("edited", [False, True])
+def test_a_large_model_is_restored_without_most_of_its_rows(judge: Judge, tmp_path: Path, edited: bool) -> None:
+    """Above 200 rows an LP has a copy without an objective, and rows that are ranges or were edited are in it too."""
+    rows = [f" low{n}: x{n} >= {n}" for n in range(210)]
+    last = [" last: x209 + Rglast = 3", "Bounds", " Rglast <= 2", "End", ""]  # between 1 and 3
+    text = "\n".join(["Minimize", " obj: x0 + x209", "Subject To", *rows, *last])
+    problem = write_problem(tmp_path / "a.lp", text)
+    assert judge.shape(problem).rows["last"] == Interval(1.0, 3.0)
+    assert judge.solve(problem).status is Status.INFEASIBLE
+    if edited:
+        edits = edits_of(judge, problem, "UPDATE_RHS(low208, 4)", "RELAX_CONSTRAINT(last, 206)")
+        assert judge.solve(problem, edits).status is Status.OPTIMAL
+    lows = tuple(f"low{n}" for n in range(209))
+    assert judge.can_hold(problem, Restoration(lows)) is Status.INFEASIBLE
+    assert judge.can_hold(problem, Restoration((*lows, "low209"))) is Status.OPTIMAL
+    assert judge.restored(problem, Restoration((*lows, "low209"))) == Verdict(Status.OPTIMAL, 1.0)
+    assert judge.restored(problem, Restoration((*lows, "last"))) == Verdict(Status.OPTIMAL, 209.0)
+    assert judge.solve(problem).status is Status.INFEASIBLE
+
+
+def test_sos_constraints_of_an_iis_keep_apart_when_others_are_gone(tmp_path: Path) -> None:
+    """Gurobi calls a SOS by its place, which is another one in a model that has fewer."""
+    sets = " S1:: v: 1 w: 2\n S1:: x: 1 y: 2\n S1:: x: 1 y: 2\n"
+    text = f"Minimize\n x\nSubject To\n a: x >= 1\n b: y >= 1\nBounds\n x <= 9\n y <= 9\nSOS\n{sets}End\n"
+    with start_environment() as env:
+        loaded = read(write_problem(tmp_path / "a.lp", text), env, work_limit=1.0)
+        ours = [IIS(("a", "b"), (), others) for others in (("SOS 1", "SOS 2"), ("SOS 1",), ("SOS 2",), ("SOS 0",))]
+        assert [is_irreducible(loaded, NO_EDITS, iis) for iis in ours] == [False, True, True, False]
+        loaded.dispose()
+
+
+@pytest.mark.parametrize("suffix", FORMATS)
+def test_quadratic_rows_without_a_name_are_told_apart(judge: Judge, tmp_path: Path, suffix: str) -> None:
+    rows = " a: x + y >= 4\n [ x^2 + y^2 ] <= 40\n [ x^2 + y^2 ] <= 4\n [ x^2 ] <= 4\n"
+    problem = write_problem(tmp_path / "a.lp", f"Minimize\n x\nSubject To\n{rows}End\n")
+    iis = judge.iis(problem)
+    assert iis is not None
+    assert (iis.rows, iis.others) == (("a",), ("qc1",))
+    assert judge.is_irreducible(problem)
+    written = judge.written(problem, edits_of(judge, problem, "RELAX_CONSTRAINT(a, 2)"), suffix)
+    assert [f"qc{place}".encode() in written for place in range(4)] == [True, True, True, False]
 
 
 def test_rows_that_share_a_name_get_stable_aliases(judge: Judge, tmp_path: Path) -> None:

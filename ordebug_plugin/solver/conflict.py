@@ -18,12 +18,14 @@ from gurobipy import GRB
 from ordebug_plugin.edits import Edits
 from ordebug_plugin.solver.irreducible import is_doubtful, needs_all
 from ordebug_plugin.solver.loaded import Loaded
+from ordebug_plugin.solver.others import parts
 from ordebug_plugin.verdict import IIS
 
 # Up to here the IIS is what Gurobi says of a model that it has just read.
 _CANONICAL_ROWS = 200
 # Work units for making an IIS irreducible: on some small MIPs a unit takes half a minute, and the whole limit hours.
 _IIS_WORK = 0.3
+_IN_IIS = {gp.QConstr: "IISQConstr", gp.SOS: "IISSOS", gp.GenConstr: "IISGenConstr"}
 _FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
 
@@ -100,11 +102,7 @@ def _read(loaded: Loaded, model: gp.Model, *, minimal: bool) -> IIS | None:
     others = (
         ()
         if loaded.search.linear
-        else tuple(
-            [item.QCName for item in model.getQConstrs() if item.IISQConstr]
-            + [f"SOS {item.index}" for item in model.getSOSs() if item.IISSOS]
-            + [item.GenConstrName for item in model.getGenConstrs() if item.IISGenConstr]
-        )
+        else tuple(name for name, part in parts(model).items() if part.getAttr(_IN_IIS[type(part)]))
     )
     if not rows and not bounds and not others:
         return None

@@ -15,6 +15,7 @@ from gurobipy import GRB
 
 from ordebug_plugin.edits import FREE, Edits
 from ordebug_plugin.solver.loaded import Loaded
+from ordebug_plugin.solver.others import parts
 from ordebug_plugin.verdict import IIS
 
 # Work units for one point, which exists where the element is needed and is mostly found at once.
@@ -38,11 +39,12 @@ def needs_all(loaded: Loaded, pure: Loaded, edits: Edits, iis: IIS) -> bool:
     pure.carry(_only(loaded, edits, iis.rows, iis.bounds))
     bare = pure.duplicate()
     try:
-        _keep(bare.model, iis.others)
+        _remove(bare.model, [part for name, part in parts(bare.model).items() if name not in iis.others])
         _solves(bare.model)
         if bare.model.Status not in (GRB.INFEASIBLE, GRB.INF_OR_UNBD):  # it has no objective to be unbounded in
             return False
-        return _needs_linear(loaded, bare, edits, iis) and all(_needs_other(bare, other, iis) for other in iis.others)
+        # In this order: what leaves out rows leaves the last one out.
+        return _needs_others(bare.model) and _needs_linear(loaded, bare, edits, iis)
     finally:
         bare.dispose()
 
@@ -54,10 +56,14 @@ def _needs_linear(loaded: Loaded, pure: Loaded, edits: Edits, iis: IIS) -> bool:
     )
 
 
-def _needs_other(bare: Loaded, other: str, iis: IIS) -> bool:
-    with bare.model.copy() as model:
-        _keep(model, set(iis.others) - {other})
-        return _solves(model)
+def _needs_others(bare: gp.Model) -> bool:
+    # By place: of those that are left, SOSs and parts without a name are called otherwise than in the whole model.
+    for place in range(len(parts(bare))):
+        with bare.copy() as model:
+            _remove(model, [[*parts(model).values()][place]])
+            if not _solves(model):
+                return False
+    return True
 
 
 def _only(loaded: Loaded, edits: Edits, rows: Collection[str], bounds: Collection[str]) -> Edits:
@@ -70,12 +76,8 @@ def _only(loaded: Loaded, edits: Edits, rows: Collection[str], bounds: Collectio
     )
 
 
-def _keep(model: gp.Model, others: Collection[str]) -> None:
-    """Removes the quadratic, SOS and general constraints but these, called as in `IIS.others`."""
-    named: list[tuple[str, Any]] = [(item.QCName, item) for item in model.getQConstrs()]
-    named += [(f"SOS {item.index}", item) for item in model.getSOSs()]
-    named += [(item.GenConstrName, item) for item in model.getGenConstrs()]
-    model.remove([item for name, item in named if name not in others])
+def _remove(model: gp.Model, some: list[Any]) -> None:
+    model.remove(some)
     model.update()
 
 

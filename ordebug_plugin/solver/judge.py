@@ -44,6 +44,7 @@ DEFAULT_WORK_LIMIT = 60.0
 # failure, never a verdict, because it would depend on the machine.
 DEFAULT_PATIENCE = 600.0
 _STATES_KEPT = 2048  # per model
+_UNBOUNDED = frozenset({GRB.INF_OR_UNBD, GRB.UNBOUNDED})
 
 T = TypeVar("T")
 
@@ -236,11 +237,11 @@ class Judge:
     def _restored(self, problem: Problem, restoration: Restoration, work_limit: float) -> Verdict:
         loaded = self._load(problem)
         with _gurobi_errors(problem):
-            other = restore(loaded, restoration, work_limit)
+            search = restore(loaded, restoration, work_limit)
             try:
-                return _solve(other, NO_EDITS)
+                return _resolved(search, search.optimize())
             finally:
-                other.dispose()
+                search.model.dispose()
 
     def _remember(self, problem: Problem, edits: Edits, name: str, ask: Callable[[Loaded, Edits], T]) -> T:
         loaded = self._load(problem)
@@ -300,25 +301,28 @@ def _solve(loaded: Loaded, edits: Edits) -> Verdict:
     loaded.carry(edits)
     found = loaded.search.optimize()
     loaded.proof = edits if found.status == GRB.INFEASIBLE else None
-    if found.status in (GRB.INF_OR_UNBD, GRB.UNBOUNDED):
-        return _resolve_unbounded(loaded)
-    loaded.point = None if found.values is None else (edits, found.values)
-    return _verdict(found)
+    if found.values is not None and found.status not in _UNBOUNDED:
+        loaded.point = edits, found.values
+    return _resolved(loaded.search, found)
 
 
-def _resolve_unbounded(loaded: Loaded) -> Verdict:
+def _resolved(search: Search, found: Found) -> Verdict:
+    return _resolve_unbounded(search) if found.status in _UNBOUNDED else _verdict(found)
+
+
+def _resolve_unbounded(search: Search) -> Verdict:
     """Decides between infeasible and unbounded by solving without an objective.
 
     Gurobi's UNBOUNDED only says that an improving ray exists, not that a point does (reference manual, status
     codes). Without an objective nothing is unbounded, and presolve, where it is used, keeps its strength,
     which DualReductions=0 would give up.
     """
-    loaded.model.update()
-    with loaded.model.copy() as feasibility:
+    search.model.update()
+    with search.model.copy() as feasibility:
         if feasibility.IsMultiObj:
             feasibility.NumObj = 0
         feasibility.setObjective(0.0)
-        verdict = _verdict(Search.of(feasibility, loaded.search.work_limit).optimize())
+        verdict = _verdict(Search.of(feasibility, search.work_limit).optimize())
     return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
 
 

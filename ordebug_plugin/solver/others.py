@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.linear import short
 from ordebug_plugin.solver.loaded import Loaded
+
+T = TypeVar("T")
 
 _TYPES = {GRB.SEMICONT: "semi-continuous", GRB.SEMIINT: "semi-integer"}
 _RELATIONS = {GRB.LESS_EQUAL: "<=", GRB.GREATER_EQUAL: ">=", GRB.EQUAL: "="}
@@ -32,10 +34,10 @@ def others(loaded: Loaded) -> dict[str, str]:
     }
     if model.NumQNZs:  # IsQP is False beside quadratic constraints
         found["quadratic objective"] = _text(model.getObjective())
-    for row in model.getQConstrs():
+    for place, row in enumerate(model.getQConstrs()):
         expression = model.getQCRow(row)
         text = f"{_sum(expression.getLinExpr())}; {_products(expression)}; {_RELATIONS[row.QCSense]} {short(row.QCRHS)}"
-        _put(found, f"quadratic constraint {row.QCName}", text)
+        _put(found, f"quadratic constraint {_called(row, place)}", text)
     for ordered in model.getSOSs():
         kind, variables, weights = model.getSOS(ordered)
         pairs = sorted(zip(weights, variables, strict=True), key=lambda pair: (pair[0], pair[1].VarName))
@@ -52,12 +54,28 @@ def others(loaded: Loaded) -> dict[str, str]:
     return found
 
 
-def _put(found: dict[str, str], name: str, text: str) -> None:
+def parts(model: gp.Model) -> dict[str, Any]:
+    """Each quadratic row, SOS and general constraint of a model, in this order, by what it is called in an IIS."""
+    found: dict[str, Any] = {}
+    for place, row in enumerate(model.getQConstrs()):
+        _put(found, _called(row, place), row)
+    for ordered in model.getSOSs():
+        _put(found, f"SOS {ordered.index}", ordered)
+    for item in model.getGenConstrs():
+        _put(found, item.GenConstrName, item)
+    return found
+
+
+def _called(row: gp.QConstr, place: int) -> str:
+    return row.QCName or f"qc{place}"  # as Gurobi writes a quadratic row without a name
+
+
+def _put(found: dict[str, T], name: str, what: T) -> None:
     """Keeps the second of a name apart from the first."""
     number, free = 2, name
     while free in found:
         free, number = f"{name}#{number}", number + 1
-    found[free] = text
+    found[free] = what
 
 
 def _general(model: gp.Model, item: gp.GenConstr) -> str:

@@ -13,8 +13,8 @@ _SENSES = {"<=": GRB.LESS_EQUAL, ">=": GRB.GREATER_EQUAL, "=": GRB.EQUAL}
 _KINDS = {Kind.CONTINUOUS: GRB.CONTINUOUS, Kind.INTEGER: GRB.INTEGER, Kind.BINARY: GRB.BINARY}
 
 
-def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Loaded:
-    """A model of its own that can be solved, not edited; its holder disposes of it.
+def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Search:
+    """A model that is searched and not edited, since it may lack rows of the one as loaded; its holder disposes of it.
 
     Raises:
         KeyError: The restoration names something that is not in the model.
@@ -44,6 +44,4 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Load
             model.NumObj = 0
         model.setObjective(0.0)
     model.update()
-    return Loaded(
-        model, Search.of(model, work_limit), loaded.shape, loaded.rows.of(constrs, variables), variables, loaded.places
-    )
+    return Search.of(model, work_limit)
