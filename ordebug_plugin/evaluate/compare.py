@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.episode import Episode
@@ -71,7 +71,7 @@ def compare_runs(first: Sequence[Episode], second: Sequence[Episode]) -> tuple[P
     results = []
     once = all(len({episode.problem_hash for episode in run}) == len(run) for run in (first, second))
     for name, value in {**YES_NO, **_GRADED}.items():
-        one, two = _per_problem(first, value), _per_problem(second, value)
+        one, two = per_problem(first, value), per_problem(second, value)
         difference = paired_difference(one, two)
         if name in YES_NO and once:
             p = mcnemar({k: v == 1.0 for k, v in one.items()}, {k: v == 1.0 for k, v in two.items()})
@@ -83,7 +83,7 @@ def compare_runs(first: Sequence[Episode], second: Sequence[Episode]) -> tuple[P
     return tuple(results)
 
 
-def _per_problem(episodes: Sequence[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
+def per_problem(episodes: Iterable[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
     """Problem to the mean of its defined values; problems without one are left out."""
     values: dict[str, list[float]] = {}
     for episode in episodes:

@@ -26,7 +26,7 @@ def render_markdown(comparison: Comparison) -> str:
     if comparison.notes:
         blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
     blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["", *(measure.heading for measure in PUBLISHED)],
         (
             [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
@@ -34,7 +34,7 @@ def render_markdown(comparison: Comparison) -> str:
         ),
     )
     blocks += ["", "## All measures", "", "With 95% intervals.", ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
         (
             [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
@@ -48,7 +48,7 @@ def render_markdown(comparison: Comparison) -> str:
     )
     for noun, labels, figures in groups:
         blocks += ["", f"## By {noun}", ""]
-        blocks += _table(
+        blocks += markdown_table(
             [noun, "run", *(measure.heading for measure in grouped)],
             (
                 [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
@@ -58,7 +58,7 @@ def render_markdown(comparison: Comparison) -> str:
             ),
         )
     blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["measure", "of", "against", "difference", "95% interval", "McNemar p", "n", "verdict"],
         (
             [
@@ -89,6 +89,7 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table, its first column on the left; cells are Markdown already."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]
