@@ -24,6 +24,7 @@ from ordebug_plugin.commands import (
     replay,
     reward,
     score,
+    sweep,
 )
 from ordebug_plugin.commands.common import LOG, Subparsers
 from ordebug_plugin.errors import OrdebugError, StoppedError
@@ -77,6 +78,7 @@ def _parser() -> argparse.ArgumentParser:
         postmortem,
         passk,
         predict,
+        sweep,
         bench,
         data,
         reward,

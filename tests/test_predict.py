@@ -143,7 +143,7 @@ def test_folders_of_checkpoints(runs: Path, tmp_path: Path, capsys: pytest.Captu
     assert first["outcome"] == after["metrics"]["preservation"]
     assert {fit["n"] for fit in record["fits"]} == {4}
     assert "<script" not in page.read_text()
-    assert page.read_text().count("<svg") == len(record["fits"])
+    assert page.read_text().count('<svg class="plot"') == len(record["fits"]) + 1
     assert markdown.read_text().startswith("# Which SFT checkpoint for RL\n\nBy loss: random")
 
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from markupsafe import Markup
 
 from ordebug_plugin.evaluate.markdown import escape, markdown_table
-from ordebug_plugin.evaluate.plots import Dot, scatter
+from ordebug_plugin.evaluate.plots import Dot, intervals, mark, scatter
 from ordebug_plugin.pages import policy, render
 from ordebug_plugin.predict.checkpoint import LESS_IS_BETTER
 from ordebug_plugin.predict.fit import Fit
@@ -109,7 +109,28 @@ def render_page(prediction: Prediction) -> str:
         fit_headings=FIT_HEADINGS,
         fit_rows=fit_rows(prediction.fits),
         plots=_plots(prediction),
+        overview=_overview(prediction),
     )
+
+
+def _overview(prediction: Prediction) -> tuple[list[tuple[Markup, str]], Markup] | None:
+    """Every checkpoint before and after, in the order given: a legend, and the plot; None without any share to show."""
+    after = f"{prediction.target} after RL"
+    largest = [name for name in prediction.rankings if name.startswith("pass@")][-1:]
+    names = [name for name in (prediction.target, *largest) if name in prediction.rankings]
+    groups = {
+        one.name: [
+            *(one.predictors[name].estimate if name in one.predictors else None for name in names),
+            None if one.outcome is None else one.outcome.estimate,
+        ]
+        for one in prediction.checkpoints
+    }
+    if not names and not prediction.measured:
+        return None
+    sizes = {name: max((figure.n for figure in figures if figure), default=0) for name, figures in groups.items()}
+    shown_names = [*(f"{name} of the SFT model" for name in names), after]
+    legend = [(mark(number), name) for number, name in enumerate(shown_names)]
+    return legend, intervals(groups, shown_names, sizes=sizes)
 
 
 def _plots(prediction: Prediction) -> list[tuple[str, Markup]]:
