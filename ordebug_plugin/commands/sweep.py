@@ -10,7 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
-from ordebug_plugin.errors import InputError
+from ordebug_plugin.errors import InputError, OrdebugError
 from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.predict.checkpoint import TARGETS, read_checkpoint
 from ordebug_plugin.predict.prediction import Prediction, predict
@@ -19,7 +19,7 @@ from ordebug_plugin.predict.sources import find_checkpoints
 from ordebug_plugin.sweep.config import Point, Sweep, load_sweep
 from ordebug_plugin.sweep.pipeline import POINTS, SHARED, Pipeline, shared_stages, write_datasets
 from ordebug_plugin.sweep.programs import find_programs
-from ordebug_plugin.sweep.runner import FAILURES, Told, interruptible, run_stages
+from ordebug_plugin.sweep.runner import Told, interruptible, run_stages
 from ordebug_plugin.sweep.stage import Stage
 from ordebug_plugin.sweep.summary import Row, row_of, summary_markdown, summary_record
 
@@ -86,7 +86,7 @@ def run(options: argparse.Namespace) -> int:
                 if not run_stages(out / POINTS / point.name, stages, told, sweep.environment, wait=False):
                     elsewhere.append(point.name)
                     LOG.print("  another process is at it")
-            except FAILURES as error:
+            except OrdebugError as error:
                 failed.append(point.name)
                 LOG.print(f"  {error}")
             _write_summary(sweep, out, pipelines)

@@ -25,7 +25,7 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "grpo": frozenset({"recipe", "settings", "environment", "prompts", "merge"}),
 }
 _REQUIRED = {"data": ("demos", "held_out", "problems"), "sft": ("base", "recipe"), "grpo": ("recipe", "prompts")}
-_TOP = frozenset({"what", "never_run", "seeds", "environment", "shared", "points", *SECTIONS})
+_TOP = frozenset({"extends", "what", "never_run", "seeds", "environment", "shared", "points", *SECTIONS})
 
 
 @dataclass(frozen=True)
@@ -75,11 +75,7 @@ def load_sweep(path: Path) -> Sweep:
     Raises:
         InputError: The file cannot be read, or says something that a sweep does not know; names the key.
     """
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from error
-    top = _mapping(content, path, "the file", _TOP)
+    top = _read(path)
     defaults = {name: _section(top.get(name), path, name, known) for name, known in SECTIONS.items()}
     points = _mapping(top.get("points"), path, "points", None)
     seeds = top.get("seeds", [0])
@@ -101,21 +97,47 @@ def load_sweep(path: Path) -> Sweep:
     )
 
 
+def _read(path: Path, before: tuple[Path, ...] = ()) -> Mapping[str, Any]:
+    """The keys of a file over those of the one that it extends: sections setting by setting, all else as a whole."""
+    if path.resolve() in before:
+        raise InputError(f"{path}: it extends itself")
+    try:
+        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
+    own = dict(_mapping(content, path, "the file", _TOP))
+    extended = own.pop("extends", None)
+    if extended is None:
+        return own
+    below = _read(path.parent / str(extended), (*before, path.resolve()))
+    merged = {**below, **own}
+    for name, known in SECTIONS.items():
+        section = _section(own.get(name), path, name, known)
+        merged[name] = _over(_section(below.get(name), path, name, known), section)
+    return merged
+
+
+def _over(defaults: Mapping[str, Any], changes: Mapping[str, Any]) -> dict[str, Any]:
+    """A section under changes to it, key by key, and within options, settings and environment one by one."""
+    merged = dict(defaults)
+    for key, value in changes.items():
+        before = merged.get(key)
+        both = isinstance(value, Mapping) and isinstance(before, Mapping)
+        merged[key] = {**before, **value} if both else value  # type: ignore[dict-item]
+    return merged
+
+
 def _merged(
     defaults: Mapping[str, Mapping[str, Any]], changes: Any, path: Path, where: str
 ) -> dict[str, dict[str, Any]]:
-    """The defaults under what a point changes, key by key, and setting by setting within options and settings."""
+    """All sections of a point: the defaults under what it changes."""
     if not _NAME.match(where.rsplit(", ", 1)[-1]):
         raise InputError(f"{path}, {where}: the name of a point becomes a folder: letters, digits, dots, - and _ alone")
     changed = _mapping(changes or {}, path, where, frozenset(SECTIONS))
     merged: dict[str, dict[str, Any]] = {}
     for name, known in SECTIONS.items():
         section = _section(changed.get(name), path, f"{where}, {name}", known)
-        merged[name] = dict(defaults[name])
-        for key, value in section.items():
-            before = merged[name].get(key)
-            both = isinstance(value, Mapping) and isinstance(before, Mapping)
-            merged[name][key] = {**before, **value} if both else value  # type: ignore[dict-item]
+        merged[name] = _over(defaults[name], section)
     for name, keys in _REQUIRED.items():
         for key in keys:
             if merged[name].get(key) is None:

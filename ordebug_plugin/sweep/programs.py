@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shlex
 import sys
@@ -9,6 +10,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+import yaml
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.serving import find_program
@@ -95,6 +98,13 @@ def swift_options(settings: Mapping[str, Any]) -> list[str]:
 
 
 def assignments(settings: Mapping[str, Any]) -> list[str]:
-    """``key=value`` for each setting, as LLaMA-Factory takes them; null is left out."""
-    shown = {key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in settings.items()}
-    return [f"{key}={shown[key]}" for key, value in settings.items() if value is not None]
+    """``key=value`` for each setting, as LLaMA-Factory takes them; null unsets what the recipe says."""
+    return [f"{key}={_yaml_word(value)}" for key, value in settings.items()]
+
+
+def _yaml_word(value: Any) -> str:
+    """A value as its parser reads it, which is YAML's: a bare ``no`` would be false."""
+    if value is None or isinstance(value, bool):
+        return json.dumps(value)
+    text = str(value)
+    return json.dumps(text) if isinstance(value, str) and yaml.safe_load(text) != text else text

@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
 
-from ordebug_plugin.errors import OrdebugError, ServerError
+from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.files import held, make_folder
 from ordebug_plugin.serving import Deployment, end_group, free_port, served
 from ordebug_plugin.sweep.stage import LOGS, URL, Stage
@@ -186,6 +186,3 @@ def interruptible() -> Iterator[None]:
 
 def _end(log: Path) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_TAIL:])
-
-
-FAILURES = (StageError, ServerError)
