@@ -56,11 +56,10 @@ def _form(failed: set[str], evidence: Evidence) -> Iterator[Advice]:
     if not failed & {"format", "action"}:
         return
     missing, truncated = without_thinking(evidence.episodes).value, cut(evidence.episodes).value
-    acts = "action" not in failed
-    if missing >= _MOST and acts:
+    if missing >= _MOST > truncated:
         yield Advice(
             "template",
-            f"{missing:.0%} of the answers act without think text",
+            f"{missing:.0%} of the answers have no think text",
             "the reasoning was stripped from the labels: train and serve with enable_thinking: true, and look for rows "
             "without <think> (`ordebug data verify`)",
         )

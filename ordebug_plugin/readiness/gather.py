@@ -135,19 +135,11 @@ def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable
     episodes = _play(plan, _Round(EVALUATION, plan.problems, 1, turns, greedy), chat, progress)
     sampled = plan.problems[: plan.sampled]
     answers = _play(plan, _Round(SAMPLES, sampled, plan.samples, 1, drawn), chat, progress)
-    retention, _ = _ask(
-        plan.out / RETENTION,
-        [(_retention_key(plan, item), partial(_text, chat(greedy), item.messages)) for item in plan.items],
-        plan.concurrency,
-        partial(progress, "retention"),
-    )
+    asked = [_Request(_retention_key(plan, item), item.messages, partial(_text, chat(greedy))) for item in plan.items]
+    retention, _ = _ask(plan.out / RETENTION, asked, plan.concurrency, partial(progress, "retention"))
     cuts = cuts_of(episodes, plan.thresholds.cuts, plan.style)
-    said, failure = _ask(
-        plan.out / CUTS,
-        [(_cut_key(plan, cut), partial(chat(greedy).go_on, cut.messages, cut.begun)) for cut in cuts],
-        plan.concurrency,
-        partial(progress, "cut reasoning"),
-    )
+    begun = [_Request(_cut_key(plan, cut), cut.whole, partial(_went_on, chat(greedy))) for cut in cuts]
+    said, failure = _ask(plan.out / CUTS, begun, plan.concurrency, partial(progress, "cut reasoning"))
     groups = _groups(sampled, answers, plan)
     return Evidence(episodes, groups, retention if plan.items else None, tuple(cuts), said, failure)
 
@@ -208,29 +200,39 @@ def _groups(problems: Sequence[Problem], episodes: Sequence[Episode], plan: Plan
     return tuple(judge_replies(prompts, replies, REWARDS[plan.thresholds.reward]))
 
 
+@dataclass(frozen=True)
+class _Request:
+    """One request: its key, the messages, and what sends them."""
+
+    key: str
+    messages: tuple[Message, ...]
+    send: Callable[[tuple[Message, ...]], str]
+
+
 def _ask(
-    path: Path,
-    requests: Sequence[tuple[str, Callable[[], str]]],
-    concurrency: int,
-    progress: Callable[[int], Any],
+    path: Path, requests: Sequence[_Request], concurrency: int, progress: Callable[[int], Any]
 ) -> tuple[tuple[str | None, ...], str | None]:
-    """The answers by their keys, from the file or the server, and why the server gave none, the last time."""
+    """The answers, from the file or the server, and why the server gave none, the last time."""
     store = Store(path)
-    left = [(key, request) for key, request in requests if key not in store.answers]
+    left = [request for request in requests if request.key not in store.answers]
     failure = None
     if left:
         with progress(len(left)) as advance:
-            for place, answer in ask_all([request for _, request in left], concurrency):
+            for place, answer in ask_all([partial(one.send, one.messages) for one in left], concurrency):
                 if isinstance(answer, ServerError):
                     failure = str(answer)
                 else:
-                    store.add(left[place][0], answer)
+                    store.add(left[place].key, answer, left[place].messages)
                 advance("")
-    return tuple(store.answers.get(key) for key, _ in requests), failure
+    return tuple(store.answers.get(request.key) for request in requests), failure
 
 
 def _text(chat: ChatAgent, messages: tuple[Message, ...]) -> str:
     return chat.ask(messages).text
+
+
+def _went_on(chat: ChatAgent, messages: tuple[Message, ...]) -> str:
+    return chat.go_on(messages)
 
 
 def _retention_key(plan: Plan, item: Item) -> str:
@@ -238,7 +240,7 @@ def _retention_key(plan: Plan, item: Item) -> str:
 
 
 def _cut_key(plan: Plan, cut: Cut) -> str:
-    return key_of([dict(plan.who), plan.max_tokens, [asdict(one) for one in cut.messages], cut.begun])
+    return key_of([dict(plan.who), plan.max_tokens, [asdict(one) for one in cut.whole]])
 
 
 def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:

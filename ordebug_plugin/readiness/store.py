@@ -5,10 +5,12 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import make_folder
+from ordebug_plugin.prompt import Message
 
 
 class Store:
@@ -37,12 +39,13 @@ class Store:
         if path.exists():  # what was cut short must not be the beginning of the next line
             path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
 
-    def add(self, key: str, answer: str) -> None:
-        """Keeps an answer."""
+    def add(self, key: str, answer: str, messages: Sequence[Message]) -> None:
+        """Keeps an answer, and what it answers for whoever reads the file."""
         self.answers[key] = answer
+        record = {"key": key, "messages": [asdict(message) for message in messages], "answer": answer}
         make_folder(self._path.parent)
         with self._path.open("a", encoding="utf-8", errors="backslashreplace") as lines:
-            lines.write(json.dumps({"key": key, "answer": answer}, ensure_ascii=False) + "\n")
+            lines.write(json.dumps(record, ensure_ascii=False) + "\n")
 
 
 def key_of(parts: Sequence[object]) -> str:
