@@ -15,6 +15,7 @@ from ordebug_plugin.commands import (
     data,
     doctor,
     evaluate,
+    graduate,
     judge,
     passk,
     plan,
@@ -85,6 +86,7 @@ def _parser() -> argparse.ArgumentParser:
         data,
         reward,
         preflight,
+        graduate,
         doctor,
     ):
         command.add_parser(commands)

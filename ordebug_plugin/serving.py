@@ -73,7 +73,10 @@ def find_swift(given: Path | None) -> Path:
     Raises:
         InputError: There is none.
     """
-    return find_program("swift", "swift", given)
+    try:
+        return find_program("swift", "swift", given)
+    except InputError as error:
+        raise InputError(f"{error}, or serve the model yourself and give the URL") from None
 
 
 def find_program(name: str, environment: str, given: Path | None) -> Path:

@@ -125,6 +125,24 @@ class ChatAgent:
             completion = read_completion(response.content)
         return completion.reply(messages[-1].content, time.perf_counter() - started)
 
+    def go_on(self, messages: Sequence[Message]) -> str:
+        """What the model adds to an answer that was begun for it.
+
+        vLLM and SGLang continue the last message by ``continue_final_message``; ``swift deploy`` does so by itself. A
+        server that does not know it refuses, or begins another message: the text tells.
+
+        Args:
+            messages: The conversation, the beginning of the assistant's answer last.
+
+        Raises:
+            ServerError: As in `act`.
+        """
+        body = self.body(messages, 0)
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
+        with self.failures():
+            response = self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
+            return read_completion(response.content).content or ""
+
     @contextlib.asynccontextmanager
     async def connected(
         self, think: ThinkText | None = None, on_think: Callable[[ThinkText], None] = lambda _: None
