@@ -133,7 +133,10 @@ def test_folders_of_checkpoints(runs: Path, tmp_path: Path, capsys: pytest.Captu
     record = json.loads(capsys.readouterr().out)
     assert [one["name"] for one in record["checkpoints"]] == ["drop-first", "drop-random", "random", "relax-first"]
     assert record["measured"] == 4
-    assert set(record["rankings"]) == {"preservation", "rr@1", "hit", "pass@1", "pass@4", "loss"}
+    assert set(record["rankings"]) == {"preservation", "rr@1", "hit", "pass@1", "pass@4", "diversity", "loss"}
+    drop_first = record["checkpoints"][0]["predictors"]
+    assert drop_first["diversity"]["value"] == 0.0  # all its answers to a problem are the same
+    assert record["checkpoints"][2]["predictors"]["diversity"]["value"] > 0.3
     assert record["by"] == "loss"
     assert record["rankings"]["loss"]["order"][0] == "random"
     summary = json.loads((runs / "points/drop-first/eval/sft/summary.json").read_text())

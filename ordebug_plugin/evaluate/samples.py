@@ -1,8 +1,12 @@
-"""Many samples of each problem, counted as they are read: memory grows with the problems, not with the samples."""
+"""Many samples of each problem, counted as they are read.
+
+Memory grows with the problems, and with the different actions that answer one, not with the samples.
+"""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,7 +16,7 @@ from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.evaluate.run import EPISODES, load_config
 from ordebug_plugin.pass_at_k import Count, mean_pass_at_k
 from ordebug_plugin.scoring import YES_NO, Scores, score
-from ordebug_plugin.statistics import Estimate
+from ordebug_plugin.statistics import Estimate, differing_pairs
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 
 
@@ -34,6 +38,7 @@ class Samples:
         most: Samples of the problem that has most.
         least: Of the one that has fewest; less than `most` where the run is incomplete, or samples were lost.
         counts: Name of a success to problem (its content hash) to the count.
+        diversity: Of each problem, the share of pairs of samples whose first actions differ; NaN of a single sample.
     """
 
     run: Path
@@ -41,6 +46,7 @@ class Samples:
     most: int
     least: int
     counts: Mapping[str, Mapping[str, Count]]
+    diversity: Mapping[str, float]
 
     def estimate(self, success: str, k: int) -> Estimate:
         """Pass@k of a success; its `n` is the number of problems with at least k samples."""
@@ -55,8 +61,11 @@ def count_samples(folder: Path) -> Samples:
     """
     config = load_config(folder)
     tallies: dict[str, dict[str, list[int]]] = {name: {} for name in SUCCESSES}
+    actions: dict[str, Counter[str]] = {}
     for episode in load_episodes(folder / EPISODES):
         scores = score(episode)
+        if episode.turns:
+            actions.setdefault(episode.problem_hash, Counter())[str(episode.turns[0].step.action or "none")] += 1
         for name, success in SUCCESSES.items():
             value = success(scores)
             tally = tallies[name].setdefault(episode.problem_hash, [0, 0])
@@ -68,4 +77,5 @@ def count_samples(folder: Path) -> Samples:
     counts = {name: {problem: Count(n, c) for problem, (n, c) in tally.items()} for name, tally in tallies.items()}
     sizes = [count.n for count in counts["rr@1"].values()]
     temperature = config["agent"].get("sampling", {}).get("temperature")
-    return Samples(folder, temperature, max(sizes), min(sizes), counts)
+    diversity = {problem: differing_pairs(kinds.values()) for problem, kinds in actions.items()}
+    return Samples(folder, temperature, max(sizes), min(sizes), counts, diversity)

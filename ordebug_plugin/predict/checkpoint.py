@@ -17,10 +17,10 @@ from ordebug_plugin.pass_at_k import pass_at_k
 from ordebug_plugin.postmortem.training import evaluation_loss
 from ordebug_plugin.predict.sources import Sources
 from ordebug_plugin.scoring import YES_NO, Scores
-from ordebug_plugin.statistics import Estimate
+from ordebug_plugin.statistics import Estimate, mean
 
 # Names of predictors.
-LOSS, SPREAD = "loss", "reward_spread"
+LOSS, SPREAD, DIVERSITY = "loss", "reward_spread", "diversity"
 PASS_KS = (1, 4, 16, 64, 256)
 # Of these less is better.
 LESS_IS_BETTER = frozenset({LOSS})
@@ -49,7 +49,8 @@ class Checkpoint:
     Attributes:
         name: Of it.
         predictors: Name to figure: the `TARGETS` of the SFT model, ``pass@k``, ``loss`` on held-out
-            demonstrations, ``reward_spread`` within GRPO's groups, and whatever else was given.
+            demonstrations, ``diversity`` of the samples' actions, ``reward_spread`` within GRPO's groups, and whatever
+            else was given.
         outcome: The target after reinforcement learning; None where that was not measured.
         incomplete: Runs that were interrupted, with the episodes that they lack.
     """
@@ -84,6 +85,9 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
             if k <= samples.most:
                 values = {problem: pass_at_k(count, k) for problem, count in samples.counts[success].items()}
                 predictors[f"pass@{k}"] = Measured(samples.estimate(success, k), values)
+        if samples.most > 1:
+            figure = mean(list(samples.diversity.values()), list(samples.diversity))
+            predictors[DIVERSITY] = Measured(figure, samples.diversity)
     loss = sources.loss if sources.loss is not None or sources.training is None else evaluation_loss(sources.training)
     if loss is not None:
         predictors[LOSS] = _single(loss)
