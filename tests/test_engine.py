@@ -371,6 +371,16 @@ def test_episodes_lost_to_the_server_are_run_again(bench: Path, tmp_path: Path) 
     assert "infra" not in figures_of(out)["outcomes"]
 
 
+def test_a_run_is_resumed_with_a_server_at_another_address(bench: Path, tmp_path: Path) -> None:
+    out, whole = tmp_path / "run", tmp_path / "whole"
+    with server(lambda number, body: (400, "{}") if number > 5 else thoughtful(number, body)) as (url, _):
+        assert main(arguments(bench, url, out)) == 1
+    with server(thoughtful) as (url, _):
+        assert main(arguments(bench, url, out, "--resume")) == 0
+        assert main(arguments(bench, url, whole)) == 0
+    assert episodes_of(out) == episodes_of(whole)
+
+
 def test_ctrl_c_can_be_resumed(bench: Path, tmp_path: Path) -> None:
     out, whole = tmp_path / "run", tmp_path / "whole"
     enough, release = threading.Event(), threading.Event()
