@@ -20,8 +20,8 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import held
 from ordebug_plugin.serving import Deployment
 from ordebug_plugin.sweep.config import load_sweep
-from ordebug_plugin.sweep.pipeline import choose_rows
-from ordebug_plugin.sweep.programs import assignments, options, swift_options
+from ordebug_plugin.sweep.pipeline import Pipeline, choose_rows
+from ordebug_plugin.sweep.programs import Programs, assignments, options, swift_options
 from ordebug_plugin.sweep.runner import MARK, StageError, Told, run_stages
 from ordebug_plugin.sweep.stage import Stage
 from tests.conftest import REPO
@@ -275,13 +275,20 @@ def test_what_is_measured_is_summarized_though_points_are_missing(
             run = ["eval", str(tmp_path / "bench"), "--agent", agent, "--max-steps", "1", "--samples", samples]
             assert main([*run, "--out", str(out / "points" / name / place)]) == 0
     capsys.readouterr()
+    sweep = load_sweep(path)
+    programs = Programs(Path(sys.executable), Path(sys.executable))
+    for point in sweep.points:
+        stages = {stage.name: stage for stage in Pipeline(sweep, point, out.resolve(), programs, ()).stages()}
+        for name in ("eval-sft", "samples", *(["eval-grpo"] if point.setting == "e1" else [])):
+            stages[name].end(60.0)
     assert main(["sweep", str(path), "--out", str(out), "--json", *HERE]) == 1  # there are no demonstrations
     captured = capsys.readouterr()
     record = json.loads(captured.out)
     assert "failed: e1-s0, e2-s0" in captured.err.replace("\n", " ")
     assert [point["left"][0] for point in record["points"]] == ["demos", "demos"]
     assert set(record["settings"]) == {"e1", "e2"}
-    assert record["prediction"]["measured"] == 2
+    assert record["prediction"]["measured"] == 1  # that of e2 is there, but nobody has said that it is done
+    assert record["points"][0]["seconds"] == {"eval-sft": 60.0, "samples": 60.0, "eval-grpo": 60.0}
     assert "| e1 | 1 |" in (out / "summary.md").read_text()
     assert "<svg" in (out / "summary.html").read_text()
     assert os.path.exists(out / "two.yaml")

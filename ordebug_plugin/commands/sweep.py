@@ -7,15 +7,16 @@ import json
 import shlex
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
 from ordebug_plugin.errors import InputError, OrdebugError
-from ordebug_plugin.files import make_folder, write_text
+from ordebug_plugin.files import held, make_folder, write_text
 from ordebug_plugin.predict.checkpoint import TARGETS, read_checkpoint
-from ordebug_plugin.predict.prediction import Prediction, predict
+from ordebug_plugin.predict.prediction import predict
 from ordebug_plugin.predict.report import render_page
-from ordebug_plugin.predict.sources import find_checkpoints
+from ordebug_plugin.predict.sources import Sources, find_checkpoints
 from ordebug_plugin.sweep.config import Point, Sweep, load_sweep
 from ordebug_plugin.sweep.pipeline import POINTS, SHARED, Pipeline, shared_stages, write_datasets
 from ordebug_plugin.sweep.programs import find_programs
@@ -24,8 +25,8 @@ from ordebug_plugin.sweep.stage import Stage
 from ordebug_plugin.sweep.summary import Row, row_of, summary_markdown, summary_record
 
 SUMMARY_JSON, SUMMARY_MD, PAGE = "summary.json", "summary.md", "summary.html"
-# What tells that a point has something to show.
-_MEASURED = "eval/sft/summary.json"
+# The stage that makes each figure of a point.
+_FIGURES = {"sft": "training", "samples": "samples", "preflight": "preflight", "eval-grpo": "rl"}
 
 Points = Sequence[tuple[Point, list[Stage]]]
 
@@ -126,19 +127,25 @@ def _tell_begin(stage: Stage) -> None:
     LOG.print(f"  {time.strftime('%H:%M:%S')} {stage.name}; its output: {stage.log}")
 
 
-def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> Prediction | None:
+def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> None:
     """Writes the summary of what is there, that of other processes included."""
-    rows: list[Row] = [row_of(point, stages) for point, stages in pipelines]
-    folders = [folder for row in rows if ((folder := out / POINTS / row.point.name) / _MEASURED).exists()]
-    prediction = None
-    if folders:
-        checkpoints = [read_checkpoint(sources) for sources in find_checkpoints(folders)]
-        prediction = predict(checkpoints, target=TARGETS[0])
-        write_text(out / PAGE, render_page(prediction))
-    record = summary_record(sweep, rows, prediction)
-    write_text(out / SUMMARY_JSON, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
-    write_text(out / SUMMARY_MD, summary_markdown(sweep, rows, prediction))
-    return prediction
+    with held(out, wait=True):  # two processes that end at the same time would write over each other
+        rows = [row_of(point, stages) for point, stages in pipelines]
+        sources = [_finished(row, out / POINTS / row.point.name) for row in rows if "eval-sft" not in row.left]
+        prediction = None
+        if sources:
+            prediction = predict([read_checkpoint(one) for one in sources], target=TARGETS[0])
+            write_text(out / PAGE, render_page(prediction))
+        record = summary_record(sweep, rows, prediction)
+        write_text(out / SUMMARY_JSON, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
+        write_text(out / SUMMARY_MD, summary_markdown(sweep, rows, prediction))
+
+
+def _finished(row: Row, folder: Path) -> Sources:
+    """The figures of a point whose stages are done: what another process is writing is no figure yet."""
+    (found,) = find_checkpoints([folder])
+    left = {field: None for stage, field in _FIGURES.items() if stage in row.left}
+    return replace(found, **left)  # type: ignore[arg-type]
 
 
 def _tell_end(options: argparse.Namespace, out: Path, failed: Sequence[str], elsewhere: Sequence[str]) -> int:

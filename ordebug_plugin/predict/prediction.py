@@ -183,7 +183,8 @@ def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
     if measured == 0:
         notes.append("no checkpoint has an outcome (a run after reinforcement learning): nothing is fitted")
     elif measured < LEAST:
-        notes.append(f"{measured} checkpoints have an outcome: a line needs {LEAST}, so nothing is fitted")
+        have = "checkpoint has" if measured == 1 else "checkpoints have"
+        notes.append(f"{measured} {have} an outcome: a line needs {LEAST}, so nothing is fitted")
     elif measured < FEW:
         notes.append(
             f"only {measured} checkpoints have an outcome: one more can turn every correlation around, and bootstrap "
