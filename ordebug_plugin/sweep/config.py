@@ -22,6 +22,7 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "eval": frozenset({"options"}),
     "samples": frozenset({"options"}),
     "preflight": frozenset({"options", "choose"}),
+    "graduate": frozenset({"options"}),
     "grpo": frozenset({"recipe", "settings", "environment", "prompts", "merge"}),
 }
 _REQUIRED = {"data": ("demos", "held_out", "problems"), "sft": ("base", "recipe"), "grpo": ("recipe", "prompts")}

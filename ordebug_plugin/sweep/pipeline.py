@@ -1,6 +1,6 @@
 """The stages of a sweep: what is shared, and the road of one point from demonstrations to the evaluation after GRPO.
 
-    demos ─► sft (─► merge) ─► eval-sft, samples, preflight ─► grpo (─► merge-grpo) ─► eval-grpo
+    demos ─► sft (─► merge) ─► eval-sft, samples, preflight (, graduate) ─► grpo (─► merge-grpo) ─► eval-grpo
 
 A point's folder has the layout that `predict.sources` reads.
 """
@@ -21,12 +21,13 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import SUMMARY
 from ordebug_plugin.files import write_text
 from ordebug_plugin.predict.sources import EVAL, PREFLIGHT, RL_EVAL, SAMPLES, TRAINING
+from ordebug_plugin.readiness.report import REPORT
 from ordebug_plugin.serving import Deployment
 from ordebug_plugin.sweep.config import Point, Sweep
 from ordebug_plugin.sweep.programs import Programs, assignments, beside, options, swift_options
 from ordebug_plugin.sweep.stage import URL, Stage
 
-SHARED, POINTS = "shared", "points"
+SHARED, POINTS, GRADUATE = "shared", "points", "graduate"
 # Which rows of the demonstrations a point takes: any, or those with the shortest answers.
 _KEEP = ("any", "short")
 _SERVED = "policy"
@@ -111,7 +112,10 @@ class Pipeline:
             tuned.append(self._merge_grpo(policy, tuned[-1]))
             policy = self.folder / "grpo-merged"
         after = self._served("eval-grpo", policy, tuned[-1], self._evaluation(RL_EVAL), RL_EVAL)
-        return [*trained, before, samples, preflight, *tuned, after]
+        asked = [before, samples, preflight]
+        if self._section("graduate").get("options"):
+            asked.append(self._graduate(checkpoint, last))
+        return [*trained, *asked, *tuned, after]
 
     def _section(self, name: str) -> Mapping[str, Any]:
         section: Mapping[str, Any] = self._filled(self.point.sections[name])
@@ -234,6 +238,20 @@ class Pipeline:
             accepted=lambda code: code in (0, 1),  # 1: findings, which are figures here
         )
 
+    def _graduate(self, checkpoint: Path, made: Stage) -> Stage:
+        """Whether the checkpoint is ready; the GRPO runs whatever comes of it, for a sweep is to find out."""
+        command = ["graduate", URL, "--model", _SERVED, "--train-log", str(self.folder / TRAINING)]
+        command += ["--bench", str(self._section("data")["problems"]), "--seed", str(self.point.seed)]
+        command += [*options(self._section("graduate")["options"]), "--out", str(self.folder / GRADUATE)]
+        return self._stage(
+            "graduate",
+            [*self.programs.start("ordebug", "graduate"), *command],
+            outputs=(self.folder / GRADUATE, self.folder / GRADUATE / REPORT),
+            needs=(made,),
+            serves=self._deployment(checkpoint),
+            accepted=lambda code: code in (0, 1),  # 1: not ready
+        )
+
     def _grpo(self, checkpoint: Path, made: Stage, preflight: Stage) -> Stage:
         section = self._section("grpo")
         chosen = bool(self._section("preflight").get("choose"))
@@ -271,7 +289,7 @@ class Pipeline:
             name=_SERVED,
             batch=int(section.get("batch", 8)),
             kind=str(section.get("kind", "qwen3")),
-            options=tuple(options(section.get("options") or {})),
+            options=tuple(swift_options(section.get("options") or {})),
         )
 
     def _outside(self, *paths: Path) -> tuple[Path, ...]:

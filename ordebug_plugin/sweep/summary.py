@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.markdown import escape, markdown_table
 from ordebug_plugin.predict.prediction import Prediction, prediction_record
 from ordebug_plugin.predict.report import render_markdown
+from ordebug_plugin.readiness.report import REPORT
 from ordebug_plugin.statistics import null_for_nan
 from ordebug_plugin.sweep.config import Point, Sweep
 from ordebug_plugin.sweep.stage import Stage
@@ -23,18 +26,30 @@ class Row:
         point: The point.
         seconds: Wall time of each stage that is done, by its name.
         left: Stages that are not done.
+        verdict: Whether the SFT checkpoint was ready for RL, where that was asked.
     """
 
     point: Point
     seconds: Mapping[str, float]
     left: tuple[str, ...]
+    verdict: str | None = None
 
 
 def row_of(point: Point, stages: Sequence[Stage]) -> Row:
     """How far a point is, by the marks of its stages."""
     done = [stage for stage in stages if stage.is_done()]
     seconds = {stage.name: stage.seconds or 0.0 for stage in done}
-    return Row(point, seconds, tuple(stage.name for stage in stages if stage not in done))
+    verdict = next((_verdict(stage) for stage in done if stage.name == "graduate"), None)
+    return Row(point, seconds, tuple(stage.name for stage in stages if stage not in done), verdict)
+
+
+def _verdict(stage: Stage) -> str:
+    """What `ordebug graduate` said."""
+    report = next(path for path in stage.outputs if path.name == REPORT)
+    try:
+        return str(json.loads(report.read_text(encoding="utf-8"))["verdict"])
+    except (OSError, ValueError, KeyError) as error:
+        raise InputError(f"{report} is no report of `ordebug graduate`: {error!r}") from error
 
 
 def summary_record(sweep: Sweep, rows: Sequence[Row], prediction: Prediction | None) -> dict[str, Any]:
@@ -49,6 +64,7 @@ def summary_record(sweep: Sweep, rows: Sequence[Row], prediction: Prediction | N
                 "seed": row.point.seed,
                 "seconds": row.seconds,
                 "left": row.left,
+                "verdict": row.verdict,
             }
             for row in rows
         ],
@@ -73,6 +89,9 @@ def summary_markdown(sweep: Sweep, rows: Sequence[Row], prediction: Prediction |
             ),
         )
         blocks += ["", render_markdown(prediction).rstrip()]
+    verdicts = [f"{escape(row.point.name)}: {row.verdict}" for row in rows if row.verdict is not None]
+    if verdicts:
+        blocks += ["", f"`ordebug graduate` said: {', '.join(verdicts)}."]
     return "\n".join(blocks) + "\n"
 
 
