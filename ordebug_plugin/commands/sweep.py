@@ -79,6 +79,7 @@ def run(options: argparse.Namespace) -> int:
     elsewhere: list[str] = []
     with interruptible():
         if shared:
+            LOG.print("what all points share (where another process is making it, this one waits)")
             write_datasets(sweep, out)
             run_stages(out / SHARED, shared, told, sweep.environment, wait=True)
         for place, (point, stages) in enumerate(chosen, 1):
