@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -15,6 +16,7 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.predict.checkpoint import Checkpoint, Measured
 from ordebug_plugin.predict.fit import error_of_the_mean, fit_predictor
 from ordebug_plugin.predict.prediction import predict
+from ordebug_plugin.predict.sources import find_checkpoints
 from ordebug_plugin.statistics import Estimate
 
 RNG = np.random.default_rng(5)
@@ -57,6 +59,13 @@ def test_a_good_predictor_is_told_from_a_useless_score_and_two_good_ones_are_not
     twin = fit_predictor("x", X.tolist(), Y.tolist(), scores=(X + 0.01 * np.array(noise)).tolist())
     assert twin is not None
     assert twin.verdict.startswith("rank: not separable from the SFT score")
+
+
+def test_four_checkpoints_tell_nothing_from_the_score() -> None:
+    fit = fit_predictor("x", X[:4].tolist(), Y[:4].tolist(), scores=[0.0, 3.0, 1.0, 2.0])
+    assert fit is not None
+    assert fit.verdict == "4 checkpoints are too few to tell it from the SFT score"
+    assert math.isnan(fit.spearman.low)
 
 
 def test_ties_and_gaps() -> None:
@@ -148,6 +157,18 @@ def test_folders_of_checkpoints(runs: Path, tmp_path: Path, capsys: pytest.Captu
     assert "<script" not in page.read_text()
     assert page.read_text().count('<svg class="plot"') == len(record["fits"]) + 1
     assert markdown.read_text().startswith("# Which SFT checkpoint for RL\n\nBy loss: random")
+
+
+def test_other_samples_within_a_checkpoint_are_no_checkpoint(runs: Path) -> None:
+    point = runs / "points" / "random"
+    inner = point / "graduate" / "samples"
+    inner.mkdir(parents=True)
+    (inner / "config.yaml").touch()
+    try:
+        assert [one.name for one in find_checkpoints([point])] == ["random"]
+        assert len(find_checkpoints([runs / "points"])) == 4
+    finally:
+        shutil.rmtree(point / "graduate")
 
 
 def test_a_table(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

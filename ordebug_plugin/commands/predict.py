@@ -91,8 +91,11 @@ def _print(prediction: Prediction) -> None:
     headings, rows = checkpoint_table(prediction)
     RESULTS.print(_table("checkpoints, the most promising first", headings, rows))
     if prediction.fits:
-        RESULTS.print(_table("what predicts the outcome", FIT_HEADINGS, fit_rows(prediction.fits)))
+        rows = fit_rows(prediction.fits)
+        RESULTS.print(_table("what predicts the outcome", FIT_HEADINGS[:-1], [row[:-1] for row in rows]))
         RESULTS.print(f"{about_fits(prediction)}.")
+        for row in rows:
+            RESULTS.print(f"  {row[0]}: {row[-1]}")
     for note in prediction.notes:
         RESULTS.print(f"note: {note}")
     RESULTS.print(prediction.recommendation)

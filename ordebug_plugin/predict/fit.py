@@ -7,7 +7,7 @@ held-out demonstrations and pass@k at large k by the R² of linear fits and by S
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,6 +16,8 @@ from ordebug_plugin.statistics import Estimate, resampled
 
 # A line through fewer points says nothing about its fit.
 LEAST = 3
+# Resamples of fewer checkpoints are mostly the same few points again: no interval, and no verdict.
+LEAST_TO_RESAMPLE = 5
 
 
 @dataclass(frozen=True)
@@ -48,6 +50,8 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether it predicts better than the SFT score, in words."""
+        if self.against_score is not None and self.n < LEAST_TO_RESAMPLE:
+            return f"{self.n} checkpoints are too few to tell it from the SFT score"
         parts = [
             _verdict(difference, noun)
             for difference, noun in ((self.against_score, "rank"), (self.error_against_score, "error"))
@@ -68,7 +72,7 @@ def fit_predictor(
     less_is_better: bool = False,
     scores: Sequence[float] | None = None,
 ) -> Fit | None:
-    """Fits one predictor; intervals are percentile bootstraps over checkpoints.
+    """Fits one predictor; intervals are percentile bootstraps over checkpoints, where there are five at least.
 
     Args:
         name: Of the predictor.
@@ -97,20 +101,25 @@ def fit_predictor(
     against = error_against = None
     if score is not None:
         own = score[kept]
-        against = resampled(n, lambda drawn: _spearman(sign * x, y, drawn) - _spearman(own, y, drawn))
+        against = _estimate(n, lambda drawn: _spearman(sign * x, y, drawn) - _spearman(own, y, drawn))
         gains = _left_out_errors(own, y) - misses
-        error_against = resampled(n, lambda drawn: gains[drawn].mean(axis=1))
+        error_against = _estimate(n, lambda drawn: gains[drawn].mean(axis=1))
     return Fit(
         predictor=name,
         n=n,
         slope=slope,
         intercept=float(y.mean() - slope * x.mean()),
-        spearman=resampled(n, lambda drawn: _spearman(sign * x, y, drawn)),
-        r2=resampled(n, lambda drawn: _pearson(x[drawn], y[drawn]) ** 2),
-        error=resampled(n, lambda drawn: misses[drawn].mean(axis=1)),
+        spearman=_estimate(n, lambda drawn: _spearman(sign * x, y, drawn)),
+        r2=_estimate(n, lambda drawn: _pearson(x[drawn], y[drawn]) ** 2),
+        error=_estimate(n, lambda drawn: misses[drawn].mean(axis=1)),
         against_score=against,
         error_against_score=error_against,
     )
+
+
+def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    estimate = resampled(n, statistic)
+    return estimate if n >= LEAST_TO_RESAMPLE else Estimate(estimate.value, math.nan, math.nan, n)
 
 
 def error_of_the_mean(outcomes: Sequence[float]) -> float:

@@ -46,7 +46,7 @@ def fit_rows(fits: Sequence[Fit]) -> list[list[str]]:
             *(fit.predictor, str(fit.n), shown(fit.spearman, signed=True), shown(fit.r2), shown(fit.error)),
             shown(fit.against_score, signed=True),
             shown(fit.error_against_score, signed=True),
-            fit.verdict or "the SFT score itself, or none to compare with",
+            fit.verdict or "itself the SFT score, or there is none on the same checkpoints",
         ]
         for fit in fits
     ]

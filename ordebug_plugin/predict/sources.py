@@ -60,7 +60,8 @@ def find_checkpoints(paths: Sequence[Path]) -> list[Sources]:
 
 def _from_folder(folder: Path) -> Iterator[Sources]:
     inside = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_dir())
-    here = [path for path in (folder, *inside) if _holds_checkpoint(path)]
+    # A checkpoint's folder may hold other samples, as those of `ordebug graduate`: they are no checkpoint of their own.
+    here = [path for path in (folder, *inside) if _holds_checkpoint(path) and not _holds_checkpoint(path.parent)]
     if not here:
         raise InputError(
             f"{folder} holds no checkpoint: one has {EVAL}, {SAMPLES} or {TRAINING}, as `ordebug sweep` writes them; "
