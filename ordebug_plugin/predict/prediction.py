@@ -43,7 +43,7 @@ class Prediction:
         by: The predictor of the recommendation.
         checkpoints: In the order given.
         rankings: By every predictor that some checkpoint has.
-        fits: Of the predictors that could be fitted, the smallest leave-one-out error first.
+        fits: Of the predictors that could be fitted, those on most checkpoints first, then by leave-one-out error.
         error_of_the_mean: That error without any predictor.
         notes: What to know before believing it.
     """
@@ -107,7 +107,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
     ]
     found = sorted(
         (fit for fit in fits if fit is not None),
-        key=lambda fit: (math.isnan(fit.error.value), fit.error.value),
+        key=lambda fit: (-fit.n, math.isnan(fit.error.value), fit.error.value),
     )
     return Prediction(
         target=target,
