@@ -130,7 +130,7 @@ class TestMarkdown:
     def test_every_row_of_a_table_has_as_many_cells(self, outputs: Path) -> None:
         text = (outputs / "c.md").read_text()
         tables = [block for block in text.split("\n\n") if block.startswith("|")]
-        assert len(tables) == 5
+        assert len(tables) == 6
         for table in tables:
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
