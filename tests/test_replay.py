@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -120,6 +122,18 @@ def test_the_prompts_of_a_served_model_are_rendered_again(
     (one,) = found["differences"]
     assert (one["turn"], one["what"]) == (2, "prompt")
     assert (one["recorded"], one["found"]) == ("Status: OPTIMAL", "Status: INFEASIBLE")
+
+
+def test_workers_load_nothing_from_the_folder_at_hand(run: Path, bench: Path, tmp_path: Path) -> None:
+    here = tmp_path / "somebody's"
+    here.mkdir()
+    for name in ("random.py", "ordebug_plugin.py"):
+        (here / name).write_text("raise SystemExit('code of the folder at hand')\n")
+    script = Path(sys.executable).with_name("ordebug")
+    command = [str(script), "replay", str(run), "--bench", str(bench), "--workers", "2"]
+    done = subprocess.run(command, check=False, cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{N} of {N} episodes confirmed" in done.stdout
 
 
 def test_the_ledger_has_every_question(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -134,12 +134,13 @@ class ProcessSeat:
 
     def _start(self) -> None:
         self._socket, other = socket.socketpair()
-        # The package may have been found by a path that only this process knows.
+        # The package may have been found by a path that only this process knows; -P: never in the folder at hand, whose
+        # files are anybody's.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         code = "from ordebug_plugin.evaluate.seats import serve; serve()"
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, str(other.fileno()), *map(repr, self._arguments)],
+                [sys.executable, "-P", "-c", code, str(other.fileno()), *map(repr, self._arguments)],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
