@@ -103,6 +103,28 @@ def test_samples_differ_in_their_seed_and_stay_together(bench: Path, tmp_path: P
     assert metrics["rr@1"]["n"] == 24
 
 
+def test_fields_of_requests_can_be_set_and_left_out(bench: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    body = {"max_tokens": None, "max_completion_tokens": 77, "seed": None, "temperature": None, "top_p": 0.9}
+    with server(lambda number, body: (200, completion(GOOD))) as (url, requests):
+        command = arguments(bench, url, out, "--body", json.dumps(body))
+        assert main(command) == 0
+        assert main([*command[:-1], json.dumps({**body, "top_p": 0.8}), "--resume"]) == 2
+    sent = [set(request["body"]) for request in requests]
+    assert sent == [{"messages", "model", "max_completion_tokens", "top_p"}] * len(requests)
+    assert {request["body"]["max_completion_tokens"] for request in requests} == {77}
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert config["agent"]["sampling"]["body"] == body
+
+
+@pytest.mark.parametrize("body", ["{", "[1]", '{"messages": []}', '{"model": "other"}', '{"n": 2}'])
+def test_a_body_that_cannot_be_used_is_refused(
+    bench: Path, tmp_path: Path, body: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(bench, "http://127.0.0.1:9/v1", tmp_path / "run", "--body", body)) == 2
+    assert "--body" in capsys.readouterr().err
+
+
 def test_samples_of_a_built_in_agent(bench: Path, tmp_path: Path) -> None:
     for concurrency in ("1", "4"):
         out = tmp_path / concurrency

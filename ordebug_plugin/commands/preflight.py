@@ -21,7 +21,7 @@ from ordebug_plugin.commands.common import (
     progress,
     whole,
 )
-from ordebug_plugin.commands.server import connect
+from ordebug_plugin.commands.server import add_body_option, connect
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.preflight import Preflight, Spread, assess, read_prompts, sample_groups, worth_training
@@ -53,6 +53,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
     parser.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
     parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_body_option(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)
