@@ -424,6 +424,8 @@ def test_bad_options(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "adapter_config.json").write_text("{}")
     assert main([command, str(tmp_path), *options]) == 2
     assert "merge it first" in capsys.readouterr().err
+    assert main([command, url, model, name, *options, "--body", '{"temperature": 1}']) == 2
+    assert "may not set 'temperature'" in capsys.readouterr().err
     run = ["eval", str(bench), "--agent", "drop-first", "--limit", "1", "--max-steps", "2", "--out"]
     assert main([*run, str(tmp_path / "short")]) == 0
     assert main([command, url, model, name, *options, "--base", str(tmp_path / "short")]) == 2

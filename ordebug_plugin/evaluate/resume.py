@@ -16,9 +16,9 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import parse_episode
 
-# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now;
-# where the server puts think text was found out by the run.
-_FREE = ("concurrency", "benchmark", "agent.think")
+# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now; a
+# server that was started again may have another address; where it puts think text was found out by the run.
+_FREE = ("concurrency", "benchmark", "agent.base_url", "agent.think")
 
 
 @dataclass(frozen=True)
