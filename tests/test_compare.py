@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -130,7 +132,7 @@ class TestMarkdown:
     def test_every_row_of_a_table_has_as_many_cells(self, outputs: Path) -> None:
         text = (outputs / "c.md").read_text()
         tables = [block for block in text.split("\n\n") if block.startswith("|")]
-        assert len(tables) == 5
+        assert len(tables) == 6
         for table in tables:
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
@@ -164,6 +166,16 @@ class TestLatex:
         caption = text.partition(r"\caption{")[2]
         assert not re.search(r"(?<!\\)[%#$_&^~<>|]", caption)
         assert text.count("{") == text.count("}")
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex and booktabs")
+    def test_latex_accepts_it_and_it_fits_the_page(self, outputs: Path, tmp_path: Path) -> None:
+        head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+        text = (outputs / "c.tex").read_text()
+        (tmp_path / "page.tex").write_text(head + text + r"\end{document}")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+        done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert "Overfull" not in done.stdout
 
 
 class _Page(HTMLParser):

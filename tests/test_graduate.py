@@ -293,7 +293,7 @@ def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any) -> dict[str, An
             assert body["continue_final_message"] is True
             assert body["add_generation_prompt"] is False
             return respond_to_begun(last["content"])
-        rows = re.findall(r"'(r\d+)'", last["content"])
+        rows = list(dict.fromkeys(re.findall(r"'(r\d+)'", last["content"])))
         return 200, completion(
             f"<think>\nfirst I see {rows[0]} and then {rows[1]}\n</think>\n\nAction: DROP_CONSTRAINT({rows[1]})"
         )
@@ -328,7 +328,7 @@ def test_reasoning_that_decides(bench: Path, tmp_path: Path) -> None:
             "went on reasoning after the closing tag in 15",
         ),
         ((200, completion(" no idea")), "gave no action in 15"),
-        ((400, {"error": "unknown field continue_final_message"}), "unknown field continue_final_message"),
+        ((400, {"error": "unknown field continue_final_message"}), "the server gave no answer: "),
     ],
 )
 def test_reasoning_that_cannot_be_cut(bench: Path, tmp_path: Path, said: tuple[int, Any], reason: str) -> None:
@@ -424,6 +424,8 @@ def test_bad_options(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     (tmp_path / "adapter_config.json").write_text("{}")
     assert main([command, str(tmp_path), *options]) == 2
     assert "merge it first" in capsys.readouterr().err
+    assert main([command, url, model, name, *options, "--body", '{"temperature": 1}']) == 2
+    assert "may not set 'temperature'" in capsys.readouterr().err
     run = ["eval", str(bench), "--agent", "drop-first", "--limit", "1", "--max-steps", "2", "--out"]
     assert main([*run, str(tmp_path / "short")]) == 0
     assert main([command, url, model, name, *options, "--base", str(tmp_path / "short")]) == 2

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -27,12 +27,14 @@ class Sampling:
     Attributes:
         temperature: 0 is greedy.
         max_tokens: Token limit of one answer; a longer one is cut and counted as truncated.
-        seed: Passed to the server; None leaves it out for servers that refuse it.
+        seed: Passed to the server; None leaves it out.
+        body: More fields of every request, and others for those above; None leaves one out.
     """
 
     temperature: float = 0.0
     max_tokens: int = 2048
     seed: int | None = 0
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -159,13 +161,15 @@ class ChatAgent:
     def body(self, messages: Sequence[Message], offset: int) -> dict[str, Any]:
         """What is sent for a conversation."""
         sampling = self._sampling
-        return {
+        fields = {
             "messages": [asdict(message) for message in messages],
             "model": self.name,
             "max_tokens": sampling.max_tokens,
-            **({} if sampling.seed is None else {"seed": sampling.seed + offset}),
+            "seed": None if sampling.seed is None else sampling.seed + offset,
             "temperature": sampling.temperature,
+            **sampling.body,
         }
+        return {name: value for name, value in fields.items() if value is not None}
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:

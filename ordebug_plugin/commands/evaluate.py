@@ -26,7 +26,7 @@ from ordebug_plugin.commands.common import (
     whole,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
-from ordebug_plugin.commands.server import connect, sampling_of
+from ordebug_plugin.commands.server import add_body_option, connect, sampling_of
 from ordebug_plugin.env import MAX_TURNS, Outcome
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
@@ -78,6 +78,7 @@ def add_parser(commands: Subparsers) -> None:
         help="seconds for a whole episode of a served model, after which it counts as lost, not as wrong",
     )
     more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_body_option(more)
     add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     more.add_argument(

@@ -26,7 +26,7 @@ from ordebug_plugin.commands.common import (
     progress,
     system_prompt,
 )
-from ordebug_plugin.commands.server import add_request_options, endpoint_of
+from ordebug_plugin.commands.server import add_request_options, body_of, endpoint_of
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_writable, make_folder, write_text
 from ordebug_plugin.postmortem.training import read_training
@@ -111,6 +111,9 @@ def run(options: argparse.Namespace) -> int:
     detail = detail_of(options, problems)
     if options.detail is None:
         LOG.print(f"prompts: --detail {detail}; a model must be asked as it was trained")
+    body = body_of(options)
+    if "temperature" in body:
+        raise InputError("--body may not set 'temperature': greedy answers and groups have one each (--thresholds)")
     name, who = _who(options)
     make_folder(options.out)
     plan = Plan(
@@ -123,6 +126,7 @@ def run(options: argparse.Namespace) -> int:
         items=items,
         max_tokens=options.max_tokens,
         seed=options.seed,
+        body=body,
         concurrency=options.concurrency,
         out=options.out,
     )

@@ -18,8 +18,8 @@ from ordebug_plugin.agents import Agent
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
-from ordebug_plugin.evaluate.host import Host, Job
-from ordebug_plugin.evaluate.seats import Seat, SeatLostError, Seats, SeatT, ThreadSeat, make_seats, seated
+from ordebug_plugin.evaluate.host import Host, Job, JudgeLostError
+from ordebug_plugin.evaluate.seats import Seat, Seats, SeatT, ThreadSeat, make_seats, seated
 from ordebug_plugin.rollout import lost_episode, play
 
 if TYPE_CHECKING:  # the openai client takes a second to import
@@ -182,6 +182,6 @@ async def _play_served(player: Served, course: Course, connection: Connection, j
                 state = await seat.call("give_up", key, failure)
             else:
                 state = await seat.call("take", key, reply)
-    except SeatLostError as failure:  # with what it knew of the episode
+    except JudgeLostError as failure:  # with what it knew of the episode
         return lost_episode(job.problem, job.sample, failure)
     return state

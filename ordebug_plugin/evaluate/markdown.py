@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ordebug_plugin.evaluate.compare import Paired
 from ordebug_plugin.evaluate.comparison import Comparison
 from ordebug_plugin.evaluate.table import PUBLISHED, measures, paired_cells
 
@@ -59,23 +60,39 @@ def render_markdown(comparison: Comparison) -> str:
         )
     blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
     blocks += markdown_table(
-        ["measure", "of", "against", "difference", "95% interval", "McNemar p", "n", "verdict"],
+        ["measure", "of", "against", *_PAIRED],
         (
-            [
-                pair.metric,
-                escape(one.second),
-                escape(one.first),
-                *paired_cells(pair),
-                str(pair.difference.n),
-                pair.verdict,
-            ]
+            [pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
             for one in comparison.pairings
             for pair in one.overall
             if pair.difference.n
         ),
     )
+    by_type = [
+        [escape(label), pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
+        for one in comparison.pairings
+        for label, pairs in one.by_type.items()
+        for pair in pairs
+        if pair.difference.n and pair.metric in GROUPED
+    ]
+    if by_type:
+        blocks += [
+            "",
+            "### By fault type",
+            "",
+            "Many tests at once: expect one of twenty to be separable by chance.",
+            "",
+        ]
+        blocks += markdown_table(["fault type", "measure", "of", "against", *_PAIRED], by_type)
     blocks += ["", "## In words", "", *(f"- {escape(sentence)}" for sentence in comparison.verdicts)]
     return "\n".join(blocks) + "\n"
+
+
+_PAIRED = ("difference", "95% interval", "McNemar p", "n", "verdict")
+
+
+def _paired(pair: Paired) -> list[str]:
+    return [*paired_cells(pair), str(pair.difference.n), pair.verdict]
 
 
 PUBLISHED_NOTE = (

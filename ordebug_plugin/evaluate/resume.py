@@ -15,9 +15,9 @@ from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import parse_episode
 from ordebug_plugin.files import held
 
-# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now;
-# where the server puts think text was found out by the run, and a server that was started again has another port.
-_FREE = ("concurrency", "benchmark", "agent.think", "agent.base_url")
+# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now; a
+# server that was started again may have another address; where it puts think text was found out by the run.
+_FREE = ("concurrency", "benchmark", "agent.base_url", "agent.think")
 
 
 @dataclass(frozen=True)

@@ -26,6 +26,7 @@ from ordebug_plugin.evaluate.resume import Kept, check_same, locked, read_kept
 from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, gurobi_version
 from ordebug_plugin.statistics import null_for_nan
 from ordebug_plugin.truth import dump_truth
@@ -202,6 +203,12 @@ def load_config(folder: Path) -> dict[str, Any]:
     if not isinstance(config, dict):
         raise InputError(f"{folder / CONFIG} is not the configuration of a run")
     return config
+
+
+def style_of(config: Mapping[str, Any]) -> Style | None:
+    """How the prompts of a recorded run were rendered; None for a built-in agent, which reads none."""
+    recorded = (config.get("agent") or {}).get("style")
+    return None if recorded is None else Style(**{**recorded, "detail": Detail(recorded["detail"])})
 
 
 def missing_episodes(folder: Path, config: Mapping[str, Any], episodes: Sequence[Episode]) -> int:

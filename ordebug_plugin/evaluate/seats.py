@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-from ordebug_plugin.errors import OrdebugError, SolverError
-from ordebug_plugin.evaluate.host import Host
+from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
 
 T = TypeVar("T")
 
@@ -32,10 +32,6 @@ _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
 _PROCESSES = 8  # at most
 _NICE = 5  # of judges, to the event loop's 0
-
-
-class SeatLostError(SolverError):
-    """The process of a judge died, and its episodes with it."""
 
 
 class Seat(Protocol):
@@ -109,7 +105,7 @@ class ProcessSeat:
         """See `Seat`.
 
         Raises:
-            SeatLostError: The process died, or cannot be started.
+            JudgeLostError: The process died, or cannot be started.
         """
         message = pickle.dumps((method, arguments), pickle.HIGHEST_PROTOCOL)
         async with self._sending:
@@ -138,12 +134,13 @@ class ProcessSeat:
 
     def _start(self) -> None:
         self._socket, other = socket.socketpair()
-        # The package may have been found by a path that only this process knows.
+        # The package may have been found by a path that only this process knows; -P: never in the folder at hand, whose
+        # files are anybody's.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         code = "from ordebug_plugin.evaluate.seats import serve; serve()"
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, str(other.fileno()), *map(repr, self._arguments)],
+                [sys.executable, "-P", "-c", code, str(other.fileno()), *map(repr, self._arguments)],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
@@ -151,7 +148,7 @@ class ProcessSeat:
             )
         except OSError as error:
             self._socket.close()
-            raise SeatLostError(f"a process to judge in cannot be started: {error}") from error
+            raise JudgeLostError(f"a process to judge in cannot be started: {error}") from error
         finally:
             other.close()
         self._socket.setblocking(False)
@@ -195,7 +192,7 @@ class ProcessSeat:
         while self._asked:
             answer = self._asked.popleft()
             if not answer.done():
-                answer.set_exception(SeatLostError("the process that judged the episode died"))
+                answer.set_exception(JudgeLostError(LOST))
 
 
 SeatT = TypeVar("SeatT", bound=Seat)

@@ -52,6 +52,7 @@ class Plan:
         items: The user's prompts.
         max_tokens: Token limit of one answer.
         seed: Sent to the server.
+        body: More fields of every request.
         concurrency: Requests in flight.
         out: Where everything lands.
     """
@@ -65,6 +66,7 @@ class Plan:
     items: tuple[Item, ...]
     max_tokens: int
     seed: int
+    body: Mapping[str, Any]
     concurrency: int
     out: Path
 
@@ -129,8 +131,8 @@ def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable
     """
     from ordebug_plugin.agents.chat import Sampling  # noqa: PLC0415
 
-    greedy = Sampling(0.0, plan.max_tokens, plan.seed)
-    drawn = Sampling(plan.temperature, plan.max_tokens, plan.seed)
+    greedy = Sampling(0.0, plan.max_tokens, plan.seed, plan.body)
+    drawn = Sampling(plan.temperature, plan.max_tokens, plan.seed, plan.body)
     turns = plan.thresholds.whole("task", "turns")
     episodes = _play(plan, _Round(EVALUATION, plan.problems, 1, turns, greedy), chat, progress)
     sampled = plan.problems[: plan.sampled]
@@ -236,11 +238,17 @@ def _went_on(chat: ChatAgent, messages: tuple[Message, ...]) -> str:
 
 
 def _retention_key(plan: Plan, item: Item) -> str:
-    return key_of([dict(plan.who), plan.max_tokens, [asdict(one) for one in item.messages]])
+    return _key(plan, item.messages)
 
 
 def _cut_key(plan: Plan, cut: Cut) -> str:
-    return key_of([dict(plan.who), plan.max_tokens, [asdict(one) for one in cut.whole]])
+    return _key(plan, cut.whole)
+
+
+def _key(plan: Plan, messages: Sequence[Message]) -> str:
+    """All that decides a greedy answer. Where the model is served does not, as with a run that goes on elsewhere."""
+    who = {name: value for name, value in plan.who.items() if name != "base_url"}
+    return key_of([who, plan.max_tokens, plan.seed, dict(plan.body), [asdict(one) for one in messages]])
 
 
 def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
