@@ -40,7 +40,7 @@ def render_latex(comparison: Comparison) -> str:
             r"\begin{table}[t]",
             r"\centering",
             r"\small",  # nine columns in the width of a text
-            r"\setlength{\tabcolsep}{4pt}",
+            r"\setlength{\tabcolsep}{3.5pt}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             rf"{heads} \\",

@@ -58,7 +58,7 @@ def render_markdown(comparison: Comparison) -> str:
                 if label in one
             ),
         )
-    blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
+    blocks += ["", "## Paired tests, on the problems that both runs hold", "", TESTS_NOTE, ""]
     blocks += markdown_table(
         ["measure", "of", "against", *_PAIRED],
         (
@@ -68,27 +68,25 @@ def render_markdown(comparison: Comparison) -> str:
             if pair.difference.n
         ),
     )
-    by_type = [
-        [escape(label), pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
-        for one in comparison.pairings
-        for label, pairs in one.by_type.items()
-        for pair in pairs
-        if pair.difference.n and pair.metric in GROUPED
-    ]
-    if by_type:
-        blocks += [
-            "",
-            "### By fault type",
-            "",
-            "Many tests at once: expect one of twenty to be separable by chance.",
-            "",
+    for noun, tested in (
+        ("fault type", [one.by_type for one in comparison.pairings]),
+        ("difficulty", [one.by_difficulty for one in comparison.pairings]),
+    ):
+        rows = [
+            [escape(label), pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
+            for one, groups in zip(comparison.pairings, tested, strict=True)
+            for label, pairs in groups.items()
+            for pair in pairs
+            if pair.difference.n and pair.metric in GROUPED
         ]
-        blocks += markdown_table(["fault type", "measure", "of", "against", *_PAIRED], by_type)
+        if rows:
+            blocks += ["", f"### By {noun}", "", MANY_TESTS, ""]
+            blocks += markdown_table([noun, "measure", "of", "against", *_PAIRED], rows)
     blocks += ["", "## In words", "", *(f"- {escape(sentence)}" for sentence in comparison.verdicts)]
     return "\n".join(blocks) + "\n"
 
 
-_PAIRED = ("difference", "95% interval", "McNemar p", "n", "verdict")
+_PAIRED = ("difference", "95% interval", "p", "n", "verdict")
 
 
 def _paired(pair: Paired) -> list[str]:
@@ -99,6 +97,13 @@ PUBLISHED_NOTE = (
     "RR@k: share of problems recovered within k turns. DA: touched IIS rows / IIS rows. Steps, tokens and seconds are "
     "means over all episodes, those not recovered included."
 )
+
+
+TESTS_NOTE = (
+    "Intervals are bootstrapped over problems. p is of the exact McNemar test for yes and no with one sample a "
+    "problem, else of the paired randomization test; it decides the verdict."
+)
+MANY_TESTS = "Many and small tests: about one in twenty separates two equal runs by chance."
 
 
 def escape(text: str) -> str:

@@ -76,7 +76,7 @@ def check_same(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
     Raises:
         InputError: They differ in more than may change; names every key, with both values.
     """
-    old, new = _flat(recorded), _flat(wanted)
+    old, new = flat_config(recorded), flat_config(wanted)
     changed = [
         f"{key}: {_shown(old, key)} there, {_shown(new, key)} now"
         for key in dict.fromkeys([*old, *new])
@@ -89,11 +89,11 @@ def check_same(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
+def flat_config(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration with its nested keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= flat_config(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
 
 
