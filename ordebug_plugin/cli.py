@@ -17,12 +17,16 @@ from ordebug_plugin.commands import (
     evaluate,
     graduate,
     judge,
+    passk,
+    plan,
     postmortem,
+    predict,
     preflight,
     repair,
     replay,
     reward,
     score,
+    sweep,
 )
 from ordebug_plugin.commands.common import LOG, Subparsers
 from ordebug_plugin.errors import OrdebugError, StoppedError
@@ -74,6 +78,10 @@ def _parser() -> argparse.ArgumentParser:
         repair,
         judge,
         postmortem,
+        passk,
+        predict,
+        sweep,
+        plan,
         bench,
         data,
         reward,

@@ -68,25 +68,39 @@ class Deployment:
 
 
 def find_swift(given: Path | None) -> Path:
-    """The executable of ms-swift.
+    """The executable of ms-swift, see `find_program`.
 
-    The one given, else beside this Python, in the environment ``swift`` beside this one, or on the PATH.
+    Raises:
+        InputError: There is none.
+    """
+    try:
+        return find_program("swift", "swift", given)
+    except InputError as error:
+        raise InputError(f"{error}, or serve the model yourself and give the URL") from None
+
+
+def find_program(name: str, environment: str, given: Path | None) -> Path:
+    """A framework's executable.
+
+    The one given, else beside this Python, in an environment of its own beside this one, or on the PATH.
+
+    Args:
+        name: Of the executable.
+        environment: Folder name of the framework's environment.
+        given: What the user named.
 
     Raises:
         InputError: There is none.
     """
     here = Path(sys.executable).parent
-    on_path = shutil.which("swift")
-    beside = [here / "swift", Path(sys.prefix).parent / "swift" / "bin" / "swift"]
+    on_path = shutil.which(name)
+    beside = [here / name, Path(sys.prefix).parent / environment / "bin" / name]
     candidates = [given] if given is not None else [*beside, *([Path(on_path)] if on_path else [])]
     for path in candidates:
         if path.is_file() and os.access(path, os.X_OK):
             return path
-    where = f"{given} is no executable" if given is not None else "no `swift` beside this Python or on the PATH"
-    raise InputError(
-        f"{where}: a checkpoint is served by ms-swift; name its executable by --swift, or serve the model "
-        "yourself and give the URL"
-    )
+    where = f"{given} is no executable" if given is not None else f"no `{name}` beside this Python or on the PATH"
+    raise InputError(f"{where}: name it by --{environment}")
 
 
 def check_checkpoint(folder: Path) -> None:
@@ -133,7 +147,7 @@ def served(deployment: Deployment, log: Path) -> Iterator[str]:
         ServerError: It did not come up; with the end of its log.
     """
     make_folder(log.parent)
-    port = _free_port()
+    port = free_port()
     url = f"http://{_HOST}:{port}/v1"
     environment = {"TOKENIZERS_PARALLELISM": "false", **os.environ}
     with log.open("w", encoding="utf-8") as output, _interrupted_by_sigterm():
@@ -153,7 +167,7 @@ def served(deployment: Deployment, log: Path) -> Iterator[str]:
             _wait(process, url, log)
             yield url
         finally:
-            _end(process)
+            end_group(process)
 
 
 def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
@@ -169,7 +183,8 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
     raise ServerError(f"the server did not answer within {_PATIENCE:g} s; the end of {log}:\n{_tail(log)}")
 
 
-def _end(process: subprocess.Popen[bytes]) -> None:
+def end_group(process: subprocess.Popen[bytes]) -> None:
+    """Ends a process that leads a session of its own, with everything that it has started."""
     for sign in (signal.SIGTERM, signal.SIGKILL):
         with contextlib.suppress(ProcessLookupError):
             os.killpg(process.pid, sign)
@@ -201,7 +216,8 @@ def _interrupted_by_sigterm() -> Iterator[None]:
         signal.signal(signal.SIGTERM, before)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of loopback that nobody listens on at the moment."""
     with socket.socket() as probe:
         probe.bind((_HOST, 0))
         port: int = probe.getsockname()[1]

@@ -6,7 +6,7 @@ Undefined is NaN, never 0 or 1. Resampling is by problem: samples of one problem
 from __future__ import annotations
 
 import math
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -88,6 +88,38 @@ def ratio(tops: Sequence[float], bottoms: Sequence[float], clusters: Sequence[Ha
 def mean(values: Sequence[float], clusters: Sequence[Hashable]) -> Estimate:
     """Mean of the defined values, with a bootstrap interval clustered by problem."""
     return ratio(values, [1.0] * len(values), clusters)
+
+
+def differing_pairs(counts: Iterable[int]) -> float:
+    """Share of the unordered pairs of draws that differ, from 0 to 1; NaN of fewer than two draws.
+
+    The unbiased estimate of the probability that two draws differ (Simpson 1949, Nature 163).
+
+    Args:
+        counts: How often each value was drawn.
+    """
+    listed = list(counts)
+    n = sum(listed)
+    return math.nan if n < 2 else 1.0 - sum(count * (count - 1) for count in listed) / (n * (n - 1))
+
+
+def resampled(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """Any statistic of n observations with a percentile bootstrap interval over them.
+
+    Resamples of which the statistic is undefined are left out; without at least two observations there is no interval.
+
+    Args:
+        n: Number of observations.
+        statistic: Of an array of observation numbers, shape (draws, n), the value of each draw, shape (draws,).
+    """
+    if n == 0:
+        return UNDEFINED
+    with np.errstate(invalid="ignore", divide="ignore"):
+        value = float(statistic(np.arange(n)[None, :])[0])
+        drawn = statistic(_resamples(n))
+    if math.isnan(value) or n == 1 or np.isnan(drawn).all():
+        return Estimate(value, math.nan, math.nan, n)
+    return Estimate(value, *_percentiles(drawn), n)
 
 
 def paired_difference(first: dict[str, float], second: dict[str, float]) -> Estimate:

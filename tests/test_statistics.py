@@ -1,9 +1,10 @@
+import itertools
 import math
 
 import pytest
 from scipy.stats import binomtest
 
-from ordebug_plugin.statistics import mcnemar, mean, paired_difference, proportion, ratio
+from ordebug_plugin.statistics import differing_pairs, mcnemar, mean, paired_difference, proportion, ratio
 
 
 def test_wilson_matches_the_textbook() -> None:
@@ -64,3 +65,11 @@ def test_paired_differences_use_the_shared_problems() -> None:
     second = {"a": 1.0, "b": 0.5, "other": 0.0, "undefined": 1.0}
     estimate = paired_difference(first, second)
     assert (estimate.value, estimate.n) == (0.5, 2)
+
+
+def test_differing_pairs_are_those_among_all() -> None:
+    drawn = "aaabbc"
+    pairs = list(itertools.combinations(drawn, 2))
+    counts = [drawn.count(letter) for letter in "abc"]
+    assert differing_pairs(counts) == pytest.approx(sum(one != other for one, other in pairs) / len(pairs))
+    assert math.isnan(differing_pairs([1]))

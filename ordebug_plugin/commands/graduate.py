@@ -33,7 +33,7 @@ from ordebug_plugin.postmortem.training import read_training
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.readiness.gather import Plan, gather, read_base
-from ordebug_plugin.readiness.report import figure_of, readiness_record, render_readiness
+from ordebug_plugin.readiness.report import REPORT, figure_of, readiness_record, render_readiness
 from ordebug_plugin.readiness.retention import read_retention
 from ordebug_plugin.readiness.thresholds import load_thresholds
 from ordebug_plugin.readiness.verdict import Given, Readiness, Verdict, judge_readiness
@@ -41,8 +41,6 @@ from ordebug_plugin.serving import Deployment, check_checkpoint, find_swift, fin
 
 if TYPE_CHECKING:  # the openai client takes a second to import
     from ordebug_plugin.agents.chat import ChatAgent, Sampling
-
-REPORT = "graduate.json"
 
 
 def add_parser(commands: Subparsers) -> None:

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.scoring import Scores, score
+from ordebug_plugin.scoring import YES_NO, Scores, score
 from ordebug_plugin.statistics import Estimate, mcnemar, paired_difference
 
 ALPHA = 0.05
@@ -55,17 +55,6 @@ class Paired:
         return f"{difference.value:+.3f}{interval}" + ("" if math.isnan(self.p) else f", p = {self.p:.2g}")
 
 
-def _recovered_within(scores: Scores, turns: int) -> float:
-    """Whether a problem was recovered in time; NaN where that is undecided, or the episode was lost."""
-    return float(scores.recovered_at <= turns) if scores.scored and not scores.limited else math.nan
-
-
-_YES_NO: dict[str, Callable[[Scores], float]] = {
-    "rr@1": lambda s: _recovered_within(s, 1),
-    "rr@5": lambda s: _recovered_within(s, 5),
-    "hit": lambda s: s.hit,
-    "iis_hit": lambda s: s.iis_hit,
-}
 _GRADED: dict[str, Callable[[Scores], float]] = {
     "da_f1": lambda s: s.da_f1,
     "op": lambda s: s.op,
@@ -81,10 +70,10 @@ def compare_runs(first: Sequence[Episode], second: Sequence[Episode]) -> tuple[P
     """
     results = []
     once = all(len({episode.problem_hash for episode in run}) == len(run) for run in (first, second))
-    for name, value in (_YES_NO | _GRADED).items():
-        one, two = _per_problem(first, value), _per_problem(second, value)
+    for name, value in {**YES_NO, **_GRADED}.items():
+        one, two = per_problem(first, value), per_problem(second, value)
         difference = paired_difference(one, two)
-        if name in _YES_NO and once:
+        if name in YES_NO and once:
             p = mcnemar({k: v == 1.0 for k, v in one.items()}, {k: v == 1.0 for k, v in two.items()})
             separable = p < ALPHA
         else:
@@ -94,7 +83,7 @@ def compare_runs(first: Sequence[Episode], second: Sequence[Episode]) -> tuple[P
     return tuple(results)
 
 
-def _per_problem(episodes: Sequence[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
+def per_problem(episodes: Iterable[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
     """Problem to the mean of its defined values; problems without one are left out."""
     values: dict[str, list[float]] = {}
     for episode in episodes:

@@ -27,7 +27,7 @@ def render_markdown(comparison: Comparison) -> str:
     if comparison.notes:
         blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
     blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["", *(measure.heading for measure in PUBLISHED)],
         (
             [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
@@ -35,7 +35,7 @@ def render_markdown(comparison: Comparison) -> str:
         ),
     )
     blocks += ["", "## All measures", "", "With 95% intervals.", ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
         (
             [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
@@ -49,7 +49,7 @@ def render_markdown(comparison: Comparison) -> str:
     )
     for noun, labels, figures in groups:
         blocks += ["", f"## By {noun}", ""]
-        blocks += _table(
+        blocks += markdown_table(
             [noun, "run", *(measure.heading for measure in grouped)],
             (
                 [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
@@ -59,7 +59,7 @@ def render_markdown(comparison: Comparison) -> str:
             ),
         )
     blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["measure", "of", "against", *_PAIRED],
         (
             [pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
@@ -83,7 +83,7 @@ def render_markdown(comparison: Comparison) -> str:
             "Many tests at once: expect one of twenty to be separable by chance.",
             "",
         ]
-        blocks += _table(["fault type", "measure", "of", "against", *_PAIRED], by_type)
+        blocks += markdown_table(["fault type", "measure", "of", "against", *_PAIRED], by_type)
     blocks += ["", "## In words", "", *(f"- {escape(sentence)}" for sentence in comparison.verdicts)]
     return "\n".join(blocks) + "\n"
 
@@ -106,6 +106,7 @@ def escape(text: str) -> str:
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table, its first column on the left; cells are Markdown already."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]

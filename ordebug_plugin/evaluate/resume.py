@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,6 +13,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import parse_episode
+from ordebug_plugin.files import held
 
 # What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now; a
 # server that was started again may have another address; where it puts think text was found out by the run.
@@ -112,12 +111,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InputError: Another process holds it.
     """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{folder}: another `ordebug eval` is writing this run") from error
+    with held(folder) as ours:
+        if not ours:
+            raise InputError(f"{folder}: another `ordebug eval` is writing this run")
         yield
-    finally:
-        os.close(handle)

@@ -146,7 +146,7 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
 def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
     """What stands of the run in a folder, which must be the one that is to be run."""
     if (out / CONFIG).exists():
-        check_same(out / CONFIG, _load_config(out), yaml.safe_load(_yaml(record)))
+        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(record)))
     elif (out / EPISODES).exists():
         raise InputError(f"{out} holds episodes but no {CONFIG}: they cannot be resumed; give another --out")
     return read_kept(out / EPISODES, jobs)
@@ -154,7 +154,7 @@ def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
 
 def _taken_up(out: Path, record: Mapping[str, Any], player: Player) -> tuple[dict[str, Any], Player]:
     """The configuration and the player of a run that goes on: what was found out about the server holds."""
-    recorded = _load_config(out)
+    recorded = load_config(out)
     found = recorded["agent"].get("think")
     if found is None or not isinstance(player, Served):
         return recorded, player
@@ -186,11 +186,16 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
     Raises:
         InputError: The folder holds no run, or a file of it cannot be read.
     """
-    config = _load_config(folder)
+    config = load_config(folder)
     return config, tuple(load_episodes(folder / EPISODES))
 
 
-def _load_config(folder: Path) -> dict[str, Any]:
+def load_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run, finished or not.
+
+    Raises:
+        InputError: The folder holds no run, or its configuration cannot be read.
+    """
     try:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:

@@ -23,6 +23,7 @@ import yaml
 from ordebug_plugin.errors import InputError
 
 STATE, STEPS, ARGUMENTS, PROGRESS = "trainer_state.json", "logging.jsonl", "args.json", "trainer_log.jsonl"
+EVALUATIONS = ("eval_results.json", "all_results.json")
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 # Files in which somebody may have kept the recipe beside the output.
 _RECIPES = ("*.yaml", "*.yml")
@@ -162,6 +163,26 @@ def read_training(folder: Path) -> Training:
         data=tuple(_data(settings)),
         sources=tuple(str(path.relative_to(folder)) for path in used if path is not None) or ("TensorBoard",),
     )
+
+
+def evaluation_loss(folder: Path) -> float | None:
+    """The trainer's own loss on held-out data: of the final model where it was evaluated, else the last one logged.
+
+    LLaMA-Factory writes ``eval_results.json`` (and the same into ``all_results.json``) where ``do_eval`` is set.
+
+    Returns:
+        None where nothing was evaluated.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    for name in EVALUATIONS:
+        if (folder / name).exists():
+            loss = _number(_json(folder / name).get("eval_loss"))
+            if loss is not None:
+                return loss
+    curve = read_training(folder).curves.get("eval_loss") if is_training(folder) else None
+    return None if curve is None else curve.last
 
 
 def _state_file(folder: Path) -> Path | None:

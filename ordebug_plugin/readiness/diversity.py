@@ -10,7 +10,7 @@ from ordebug_plugin.episode import Reply
 from ordebug_plugin.preflight import Group, share_varying
 from ordebug_plugin.readiness.check import Check, Question, Side
 from ordebug_plugin.readiness.thresholds import Thresholds
-from ordebug_plugin.statistics import Estimate, mean
+from ordebug_plugin.statistics import Estimate, differing_pairs, mean
 
 
 def unique_ratio(group: Sequence[Hashable]) -> float:
@@ -22,15 +22,8 @@ def unique_ratio(group: Sequence[Hashable]) -> float:
 
 
 def pair_diversity(group: Sequence[Hashable]) -> float:
-    """Share of the unordered pairs of answers to one prompt that differ, from 0 to 1.
-
-    The unbiased estimate of the probability that two draws differ (Simpson 1949, Nature 163).
-
-    Args:
-        group: At least two answers.
-    """
-    n = len(group)
-    return 1.0 - sum(count * (count - 1) for count in Counter(group).values()) / (n * (n - 1))
+    """Share of the unordered pairs of answers to one prompt that differ, see `statistics.differing_pairs`."""
+    return differing_pairs(Counter(group).values())
 
 
 def text_of(reply: Reply) -> str:

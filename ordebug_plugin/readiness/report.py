@@ -27,6 +27,8 @@ _LEVELS: Mapping[str, str] = {
     Verdict.NOT_READY: "poor",
     Verdict.UNDECIDED: "flawed",
 }
+# The file of the report in the folder of `ordebug graduate`.
+REPORT = "graduate.json"
 
 
 def readiness_record(readiness: Readiness, thresholds: Thresholds, settings: Mapping[str, Any]) -> dict[str, Any]:
