@@ -36,7 +36,7 @@ say "problems and verified demonstrations"
 "$LF/ordebug" data demos "$OUT/train" "$OUT/sft_train.json" --policy mixed --per-problem 4 --detail algebra --seed "$SEED"
 "$LF/ordebug" bench make "$OUT/val" --families plans --n 60 --seed "$((100 + 2 * SEED))" --exclude "$OUT/train" \
   --exclude "$OUT/test"
-"$LF/ordebug" data demos "$OUT/val" "$OUT/sft_val.json" --policy mixed --per-problem 4 --detail algebra --seed "$SEED"
+"$LF/ordebug" data demos "$OUT/val" "$OUT/sft_val.json" --policy mixed --per-problem 4 --detail algebra --seed "$((100 + SEED))"
 "$LF/ordebug" bench check "$OUT/test" --json "$OUT/test.check.json" | tail -n 1
 "$LF/ordebug" data contamination "$OUT/train" "$OUT/test" >/dev/null # fails where a test problem is among them
 "$LF/ordebug" data verify "$OUT/sft_train.json" --bench "$OUT/train" --page "$OUT/sft_train.quality.html" \

@@ -231,6 +231,29 @@ def test_a_server_that_fails_is_no_verdict(bench: Path, tmp_path: Path, capsys: 
     assert "every episode was lost to infrastructure" in capsys.readouterr().err
 
 
+def test_lost_answers_count_nowhere_and_are_asked_again(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    arguments = ["--bench", str(bench), "--limit", "3", "--groups", "3", "--detail", "algebra", "--retries", "0"]
+    arguments += ["--model", "m", "--concurrency", "1", "--out", str(tmp_path / "out")]
+    said = completion(answer("GET_IIS()"))
+
+    def now_and_then(number: int, _: dict[str, Any]) -> tuple[int, Any]:
+        return (500, {"error": "no"}) if number in (1, 20) else (200, said)
+
+    with server(now_and_then) as (url, _):
+        assert main(["graduate", url, *arguments]) == 1
+    assert "2 answers were lost to the server or the solver" in capsys.readouterr().err
+    checks = report(tmp_path / "out")["checks"]
+    assert (checks["format"]["figure"], checks["format"]["n"]) == (1.0, 2)
+    assert checks["reward"]["n"] == 2, "a group with a hole says nothing"
+    with server(lambda *_: (200, said)) as (url, requests):
+        assert main(["graduate", url, *arguments]) == 1
+    assert len(requests) == 6, "an episode of five turns, and one answer of a group"
+    checks = report(tmp_path / "out")["checks"]
+    assert (checks["format"]["n"], checks["reward"]["n"]) == (3, 3)
+
+
 def test_retention(bench: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "own.jsonl"
     rows = [

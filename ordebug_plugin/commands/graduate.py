@@ -136,6 +136,9 @@ def run(options: argparse.Namespace) -> int:
         except KeyboardInterrupt:
             LOG.print("the same command goes on from here")
             raise
+    if evidence.lost:
+        why = "the server or the solver, and are in no figure; the same command asks for them again"
+        LOG.print(f"{evidence.lost} answers were lost to {why}")
     readiness = judge_readiness(name, evidence, Given(training, base, items), thresholds)
     settings = {
         "target": options.target,

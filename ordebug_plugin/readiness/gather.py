@@ -6,6 +6,7 @@ that is repeated with other thresholds asks nothing.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -114,6 +115,13 @@ class Evidence:
     cuts: tuple[Cut, ...]
     said: tuple[str | None, ...]
     failure: str | None
+
+    @property
+    def lost(self) -> int:
+        """Answers and episodes that were lost to the server or the solver, and count in no figure."""
+        single = [*(self.retention or ()), *self.said].count(None)
+        grouped = sum(reward is None for group in self.groups for reward in group.rewards)
+        return single + grouped + sum(episode.outcome is None for episode in self.episodes)
 
 
 def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable[[str, int], Any]) -> Evidence:
@@ -252,13 +260,14 @@ def _key(plan: Plan, messages: Sequence[Message]) -> str:
 
 
 def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
-    """Whether a run holds all its episodes; those of unusable problems will never come."""
+    """Whether a run holds all its episodes; unusable problems have none, and are found so without the model."""
     if not (folder / CONFIG).exists() or not (folder / EPISODES).exists():
         return False
-    if (folder / UNUSABLE).exists():
-        return True
+    unusable = (folder / UNUSABLE).read_text(encoding="utf-8") if (folder / UNUSABLE).exists() else ""
+    apart = {json.loads(line)["problem_id"] for line in unusable.split("\n") if line}
+    wanted = [job for job in jobs if job.problem.id not in apart]
     try:
-        return len(read_kept(folder / EPISODES, jobs).episodes) == len(jobs)
+        return len(read_kept(folder / EPISODES, wanted).episodes) == len(wanted)
     except InputError:
         return False  # of other problems; `run_evaluation` says so in words
 

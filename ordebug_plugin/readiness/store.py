@@ -9,7 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.files import make_folder
+from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.prompt import Message
 
 
@@ -29,15 +29,15 @@ class Store:
     def __init__(self, path: Path) -> None:
         self._path = path
         self.answers: dict[str, str] = {}
-        *whole, _ = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
+        *whole, torn = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
         for number, line in enumerate(whole, 1):
             try:
                 record = json.loads(line)
                 self.answers[str(record["key"])] = str(record["answer"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{path}, line {number} is no answer ({error!r}): delete it to go on") from error
-        if path.exists():  # what was cut short must not be the beginning of the next line
-            path.write_text("".join(f"{line}\n" for line in whole), encoding="utf-8")
+        if torn:  # it must not be the beginning of the next line
+            write_text(path, "".join(f"{line}\n" for line in whole))
 
     def add(self, key: str, answer: str, messages: Sequence[Message]) -> None:
         """Keeps an answer, and what it answers for whoever reads the file."""
