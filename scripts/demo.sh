@@ -59,6 +59,7 @@ say "a random tiny Qwen3, its tokenizer trained on the demonstrations"
 
 say "SFT in stock LLaMA-Factory"
 echo "loss every 20 steps; the whole log, harmless warnings included, is $OUT/sft.log"
+keep_recipe recipes/cpu/sft.yaml "$OUT/sft" "${sft_options[@]}"
 train "$OUT/sft.log" "{'loss'[^}]*}" "$LF/llamafactory-cli" train recipes/cpu/sft.yaml "${sft_options[@]}"
 
 say "the untrained base, served and judged by Gurobi on 50 of the 200 unseen problems"

@@ -40,9 +40,10 @@ sft() {
   local name=$1
   shift
   say "SFT: $name"
-  train "$OUT/$name.log" "{'eval_loss'[^}]*}" "$LF/llamafactory-cli" train recipes/cpu/sft.yaml dataset_dir="$OUT" \
-    model_name_or_path="$DEMO/base" output_dir="$OUT/$name" dataset=train eval_dataset=val eval_strategy=steps \
-    eval_steps=40 per_device_eval_batch_size=32 "$@"
+  set -- dataset_dir="$OUT" model_name_or_path="$DEMO/base" output_dir="$OUT/$name" dataset=train eval_dataset=val \
+    eval_strategy=steps eval_steps=40 per_device_eval_batch_size=32 "$@"
+  keep_recipe recipes/cpu/sft.yaml "$OUT/$name" "$@"
+  train "$OUT/$name.log" "{'eval_loss'[^}]*}" "$LF/llamafactory-cli" train recipes/cpu/sft.yaml "$@"
 }
 sft default
 sft stripped max_steps=400 enable_thinking=false

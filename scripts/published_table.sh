@@ -46,8 +46,10 @@ independent grpo-independent "$OUT/base"
 say "a base that can write answers, and knows none"
 "$LF/python" scripts/writing_rows.py "$OUT/sft_train.json" "$TABLE/writing.json" --seed "$SEED"
 echo '{"or_debug_demo": {"file_name": "writing.json", "formatting": "or_debug"}}' >"$TABLE/dataset_info.json"
-train "$TABLE/writing.log" "{'loss'[^}]*}" "$LF/llamafactory-cli" train recipes/cpu/sft.yaml dataset_dir="$TABLE" \
-  model_name_or_path="$OUT/base" output_dir="$TABLE/writing" max_steps=400 "seed=$((42 + SEED))" "data_seed=$((42 + SEED))"
+options=(dataset_dir="$TABLE" model_name_or_path="$OUT/base" output_dir="$TABLE/writing" max_steps=400
+  "seed=$((42 + SEED))" "data_seed=$((42 + SEED))")
+keep_recipe recipes/cpu/sft.yaml "$TABLE/writing" "${options[@]}"
+train "$TABLE/writing.log" "{'loss'[^}]*}" "$LF/llamafactory-cli" train recipes/cpu/sft.yaml "${options[@]}"
 turns writing-base "$TABLE/writing"
 
 say "GRPO from there"

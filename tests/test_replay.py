@@ -87,6 +87,23 @@ def test_what_is_not_as_recorded_is_named(run: Path, capsys: pytest.CaptureFixtu
     assert "turn 1: status was OPTIMAL, is INFEASIBLE" in " ".join(capsys.readouterr().out.split())
 
 
+def test_labels_by_which_figures_are_grouped_are_held_against_the_benchmark(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = episodes(run)[:2]
+    change(run, 0, error_type="another")
+    change(run, 1, difficulty="trivial")
+    assert main(["replay", str(run), "--workers", "0", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    told = [
+        (one["what"], one["recorded"], one["found"]) for each in report["not_confirmed"] for one in each["differences"]
+    ]
+    assert told == [
+        ("error_type", "another", first["error_type"]),
+        ("difficulty", "trivial", second["difficulty"]),
+    ]
+
+
 def test_an_episode_that_was_lost_is_confirmed_as_far_as_it_went(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = next(number for number, episode in enumerate(episodes(run)) if len(episode["turns"]) > 2)
     change(

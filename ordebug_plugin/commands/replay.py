@@ -25,8 +25,9 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.edits import Edits, Interval
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.recorded import style_of
 from ordebug_plugin.evaluate.replay import Replayed, replay_run
-from ordebug_plugin.evaluate.run import load_run, style_of
+from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.files import write_text
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.solver import Judge, gurobi_version

@@ -1,8 +1,8 @@
 """A recorded episode carried out again on the solver: is every status, IIS and objective what the record says?
 
 The answers are taken from the record, everything else is computed anew, by the code that ran the episode. A repaired
-model is audited again, too, what the record says of the fault is held against the benchmark, and what a served model
-was shown is rendered again. Seconds and tokens are the agent's and are not looked at.
+model is audited again, too, what the record says of the fault, its label and its difficulty is held against the
+benchmark, and what a served model was shown is rendered again. Seconds and tokens are the agent's, and left alone.
 """
 
 from __future__ import annotations
@@ -27,8 +27,8 @@ from ordebug_plugin.workers import Lost
 
 # Objective values of one Gurobi version are the same to the last digit; of two, to about this.
 _RELATIVE = 1e-6
-# What the environment and the audit say, as `records` writes it.
-_OF_EPISODE = ("outcome", "n_rows", "aliases", "iis")
+# What the benchmark (labels, by which figures are grouped), the environment and the audit say, as `records` writes it.
+_OF_EPISODE = ("error_type", "difficulty", "outcome", "n_rows", "aliases", "iis")
 _OF_TURN = ("action", "well_formed", "refused", "note", "status", "objective", "iis")
 _OF_REPAIR = ("objective", "needed", "granted", "lost_rows")
 

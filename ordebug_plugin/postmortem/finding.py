@@ -53,6 +53,7 @@ def judge_training(training: Training) -> list[Finding]:
     """All that there is to say about a training, the bad first."""
     rules: Sequence[Callable[[Training], Iterator[Finding]]] = (
         _ended,
+        _provenance,
         _gradients,
         *(
             (_sft_loss, _eval_loss)
@@ -71,6 +72,19 @@ def _ended(training: Training) -> Iterator[Finding]:
             f"the log ends at step {training.steps} of {training.planned}",
             "look at the end of the training's own output; start it again with the same output folder to resume",
         )
+
+
+def _provenance(training: Training) -> Iterator[Finding]:
+    """What was trained on what, where the folder does not say."""
+    if not training.settings:
+        yield Finding(
+            Severity.NOTE,
+            "the folder has no settings in it: the data that it was trained on is unknown",
+            "the recipe in the output folder, as recipe.yaml, with the options of the command line in it",
+        )
+    for file in training.data:
+        if file.sha256 is None:
+            yield Finding(Severity.NOTE, f"the hash of the data {file.path} is unknown: {file.unknown}")
 
 
 def _gradients(training: Training) -> Iterator[Finding]:
