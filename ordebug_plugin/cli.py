@@ -53,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.print(f"ordebug: {error}", style="red")
         return error.exit_code
     except KeyboardInterrupt:
-        LOG.print("ordebug: interrupted; what was finished is on disk, and incomplete", style="red")
+        LOG.print("ordebug: interrupted", style="red")
         return StoppedError.exit_code
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()

@@ -179,6 +179,71 @@ def test_reasoning_that_was_opened_in_the_prompt_and_never_closed_does_not_act(t
     assert episode["outcome"] == "out-of-turns"
 
 
+TAGLESS = completion("so\nAction: DROP_CONSTRAINT(high)")
+CLOSED = completion("hm\n</think>\n\nAction: GET_IIS()")
+CUT_SHORT = completion("hm, let me", finish="length")
+
+
+@pytest.mark.parametrize("first", [CUT_SHORT, completion("Action: GET_IIS()")], ids=["unknown", "none"])
+def test_a_later_answer_shows_that_prompts_end_in_an_opener(tmp_path: Path, first: dict[str, Any]) -> None:
+    replies = [first, CLOSED, TAGLESS]
+    with server(lambda n, body: (200, replies[n - 1])) as (url, _):
+        _, (episode,), _ = evaluate(tmp_path, url, "--max-steps", "3")
+    assert "not closed" in episode["turns"][2]["note"]
+    assert episode["outcome"] == "out-of-turns"
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["agent"]["think"] == "prompt"
+
+
+@pytest.mark.parametrize(
+    ("replies", "place"),
+    [
+        ([CUT_SHORT, completion("no idea")], "none"),
+        ([completion("no idea"), CUT_SHORT], "none"),
+        ([CUT_SHORT, IDLE], "content"),
+        ([completion("no idea"), completion("no idea", reasoning="hm")], "reasoning"),
+        ([IDLE, CLOSED], "content"),  # a place, once shown, stands
+        ([CLOSED, IDLE], "prompt"),
+    ],
+)
+def test_what_is_known_of_think_text_grows(tmp_path: Path, replies: list[dict[str, Any]], place: str) -> None:
+    with server(lambda n, body: (200, replies[n - 1])) as (url, _):
+        evaluate(tmp_path, url)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["agent"]["think"] == place
+
+
+def test_a_resumed_run_goes_on_finding_out(tmp_path: Path) -> None:
+    bench, out = write_bench(tmp_path / "bench", 2), tmp_path / "run"
+    replies = [(200, CUT_SHORT)] * 4 + [(400, "{}")] + [(200, CLOSED), (200, TAGLESS), (200, TAGLESS), (200, IDLE)]
+    with server(lambda n, body: replies[n - 1]) as (url, requests):
+        assert main(arguments(bench, url, out)) == 1
+        assert yaml.safe_load((out / "config.yaml").read_text())["agent"]["think"] == "unknown"
+        assert main(arguments(bench, url, out, "--resume")) == 0
+    assert yaml.safe_load((out / "config.yaml").read_text())["agent"]["think"] == "prompt"
+    assert [one["outcome"] for one in episodes_of(out)] == ["truncated", "out-of-turns"]
+    assert len(requests) == len(replies)
+
+
+def test_while_answers_are_cut_requests_go_one_by_one(bench: Path, tmp_path: Path) -> None:
+    """So that not time decides which of them are read without the place that the second one shows."""
+    together = threading.Barrier(8, timeout=60)
+    inside: list[int] = []
+    alone = []
+
+    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        inside.append(number)
+        if number <= 2:
+            time.sleep(0.3)
+            alone.append(list(inside))
+        elif number <= 10:
+            together.wait()  # breaks unless eight requests are in flight at once
+        return 200, CUT_SHORT if number == 1 else CLOSED if number == 2 else TAGLESS
+
+    with server(respond) as (url, _):
+        assert main(arguments(bench, url, tmp_path / "run", "--concurrency", "8")) == 0
+    assert alone == [[1], [1, 2]]
+    assert not any(one["outcome"] == "recovered" for one in episodes_of(tmp_path / "run"))
+
+
 def test_the_first_request_goes_alone_and_the_rest_together(bench: Path, tmp_path: Path) -> None:
     together = threading.Barrier(7, timeout=60)
     inside = []

@@ -143,6 +143,20 @@ def test_a_changed_sampling_is_refused(bench: Path, tmp_path: Path, capsys: pyte
     assert "agent.style.history: True there, False now" in message
 
 
+def test_limits_of_time_are_recorded_and_may_change(bench: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    with server(thoughtful) as (url, _):
+        assert main(arguments(bench, url, out, "--timeout", "7", "--retries", "3", "--episode-timeout", "99")) == 0
+        config = yaml.safe_load((out / "config.yaml").read_text())
+        limits = {"timeout": 7.0, "retries": 3, "episode_timeout": 99.0}
+        assert {key: config["agent"][key] for key in limits} == limits
+        assert main(arguments(bench, url, out, "--resume", "--timeout", "8", "--retries", "2")) == 0
+        for key in limits:  # as older runs have it
+            del config["agent"][key]
+        (out / "config.yaml").write_text(yaml.safe_dump(config, sort_keys=False))
+        assert main(arguments(bench, url, out, "--resume", "--timeout", "8")) == 0
+
+
 def test_lines_that_are_no_episode_of_the_run_are_named(
     cut_run: tuple[list[str], Path], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -213,6 +227,37 @@ def test_ctrl_c_can_be_resumed(bench: Path, tmp_path: Path) -> None:
         assert main(arguments(bench, url, out, "--resume")) == 0
         assert main(arguments(bench, url, whole)) == 0
     assert episodes_of(out) == episodes_of(whole)
+
+
+def test_ctrl_c_before_anything_has_ended_promises_nothing(bench: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    asked, release = threading.Event(), threading.Event()
+
+    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        asked.set()
+        release.wait(60)
+        return thoughtful(number, body)
+
+    with server(respond) as (url, _):
+        process = subprocess.Popen(
+            [sys.executable, "-m", "ordebug_plugin.cli", *arguments(bench, url, out)],
+            stderr=subprocess.PIPE,
+            text=True,
+            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # as above
+        )
+        try:
+            assert asked.wait(60)
+            process.send_signal(signal.SIGINT)
+            _, errors = process.communicate(timeout=20)
+        finally:
+            process.kill()
+            release.set()
+        assert process.returncode == 130
+        assert "no episode had ended" in errors
+        assert "on disk" not in errors
+        assert "--resume" not in errors
+        assert not (out / "episodes.jsonl").exists()
+        assert main(arguments(bench, url, out)) == 0  # the same command
 
 
 def test_two_commands_do_not_write_the_same_run(cut_run: tuple[list[str], Path]) -> None:

@@ -87,7 +87,12 @@ def add_request_options(parser: argparse._ActionsContainer) -> None:
     """Adds how a server is asked, but for the temperature."""
     parser.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
-    parser.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
+    parser.add_argument(
+        "--timeout",
+        type=nonnegative,
+        default=600.0,
+        help="seconds that a server may be silent, in one attempt of a request (default 600)",
+    )
     parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
     add_body_option(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")

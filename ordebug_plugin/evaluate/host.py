@@ -17,7 +17,7 @@ LOST = "the process that judged the episode died"
 
 
 class JudgeLostError(SolverError):
-    """The process of a judge died, and its episodes with it."""
+    """The process of a judge died or hung, and its episodes with it."""
 
 
 @dataclass(frozen=True)

@@ -16,8 +16,17 @@ from ordebug_plugin.evaluate.records import parse_episode
 from ordebug_plugin.files import held
 
 # What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now; a
-# server that was started again may have another address; where it puts think text was found out by the run.
-_FREE = ("concurrency", "benchmark", "agent.base_url", "agent.think")
+# server that was started again may have another address; where it puts think text was found out by the run. Limits of
+# time and retries decide what is lost, which is run again; older runs do not say them.
+_FREE = (
+    "concurrency",
+    "benchmark",
+    "agent.base_url",
+    "agent.think",
+    "agent.timeout",
+    "agent.retries",
+    "agent.episode_timeout",
+)
 
 
 @dataclass(frozen=True)
