@@ -6,6 +6,7 @@ import gzip
 import hashlib
 import itertools
 import json
+import math
 import re
 import tarfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,10 +19,10 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.postmortem.training import read_training
+from ordebug_plugin.postmortem.training import evaluation_loss, read_training
 from ordebug_plugin.readiness.check import State
 from ordebug_plugin.readiness.diversity import pair_diversity, unique_ratio
-from ordebug_plugin.readiness.loss import loss_checks
+from ordebug_plugin.readiness.loss import loss_checks, step_of
 from ordebug_plugin.readiness.thresholds import load_thresholds
 from tests.conftest import REPO
 from tests.test_chat import completion, server
@@ -436,6 +437,41 @@ def test_the_best_checkpoint_counts_where_it_was_kept(tmp_path: Path) -> None:
     kept = {check.name: check for check in loss_checks(read_training(folder), load_thresholds())}
     assert {check.state for check in kept.values()} == {State.PASSED}
     assert kept["gap"].estimate.value == 0.0, "0.5 against what was logged between steps 10 and 20"
+    assert evaluation_loss(folder) == 0.5
+    # ms-swift names the best whenever it evaluates, and leaves the last.
+    (folder / "args.json").write_text(json.dumps({"load_best_model_at_end": False, "metric_for_best_model": "loss"}))
+    swift = {check.name: check.state for check in loss_checks(read_training(folder), load_thresholds())}
+    assert swift == over
+    assert evaluation_loss(folder) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("step", "convergence", "gap", "says"),
+    [
+        (10, (State.FAILED, 0.5), (State.PASSED, 0.0), "this checkpoint 1 at step 10: it falls after it by 0.5"),
+        (20, (State.PASSED, -0.0), (State.PASSED, 0.0), "this checkpoint 0.5 at step 20: no better"),
+        (45, (State.FAILED, -0.1), (State.FAILED, 0.5), "this checkpoint 0.6 at step 40: it rose again by 0.1"),
+        (50, (State.FAILED, -0.4), (State.FAILED, 0.89), "last 0.9: it rose again by 0.4"),
+        (5, (State.NOT_MEASURED, math.nan), (State.NOT_MEASURED, math.nan), "nothing was evaluated up to step 5"),
+    ],
+)
+def test_a_checkpoint_on_the_way_is_judged_where_it_was_saved(
+    tmp_path: Path, step: int, convergence: tuple[State, float], gap: tuple[State, float], says: str
+) -> None:
+    folder = sft(tmp_path / "a", [1.0, 0.5, 0.4, 0.1, 0.01], {10: 1.0, 20: 0.5, 30: 0.5, 40: 0.6, 50: 0.9})
+    found = {check.name: check for check in loss_checks(read_training(folder), load_thresholds(), step)}
+    for name, (state, value) in (("convergence", convergence), ("gap", gap)):
+        assert found[name].state is state
+        assert found[name].estimate.value == pytest.approx(value, nan_ok=True)
+    assert says in found["convergence"].note
+
+
+def test_where_a_checkpoint_was_saved(tmp_path: Path) -> None:
+    assert step_of(tmp_path / "checkpoint-40", tmp_path) == 40
+    assert step_of(tmp_path / "checkpoint-40-merged", tmp_path) == 40
+    assert step_of(tmp_path / "merged", tmp_path) is None
+    assert step_of(tmp_path / "grpo" / "checkpoint-50", tmp_path) is None, "of another training"
+    assert step_of(Path("http://127.0.0.1:9/v1"), tmp_path) is None
 
 
 def test_bad_options(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -128,7 +128,8 @@ def _eval_loss(training: Training) -> Iterator[Finding]:
         return
     step, least = min(curve.points, key=lambda point: (point[1], point[0]))
     if curve.last > least * (1 + _OVERFIT):
-        kept = f"; {training.best_checkpoint} was kept as the best" if training.best_checkpoint else ""
+        best = "was kept as the best" if training.keeps_best else "is the best that was saved, and not the last"
+        kept = f"; {training.best_checkpoint} {best}" if training.best_checkpoint else ""
         yield Finding(
             Severity.BAD,
             f"the evaluation loss is least at step {step} ({least:.4g}) and ends at {curve.last:.4g}: overfit{kept}",

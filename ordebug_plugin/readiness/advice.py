@@ -88,7 +88,9 @@ def _loss(checks: Mapping[str, Check], training: Training | None) -> Iterator[Ad
                 f"the checkpoint at step {step}: fewer epochs, or early stopping (load_best_model_at_end)",
             )
         else:
-            yield Advice("epochs", "the evaluation loss is still falling", "more epochs, until it stops")
+            yield Advice(
+                "epochs", "the evaluation loss is still falling", "a later checkpoint, or more epochs, until it stops"
+            )
     if "gap" in failed:
         yield Advice(
             "dropout",

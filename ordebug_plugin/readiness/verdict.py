@@ -74,17 +74,19 @@ class Given:
         training: The log of its SFT; None where there is none.
         base: Episodes of the base model; None where there are none.
         items: Prompts for its general abilities.
+        step: Of the training, at which the checkpoint was saved; None where that is not known.
     """
 
     training: Training | None
     base: Sequence[Episode] | None
     items: Sequence[Item]
+    step: int | None = None
 
 
 def judge_readiness(model: str, evidence: Evidence, given: Given, thresholds: Thresholds) -> Readiness:
     """Holds all that was gathered against the thresholds."""
     checks = (
-        *loss_checks(given.training, thresholds),
+        *loss_checks(given.training, thresholds, given.step),
         *form_checks(evidence.episodes, thresholds),
         *task_checks(given.base, evidence.episodes),
         *diversity_checks(evidence.groups, thresholds),
