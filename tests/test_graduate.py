@@ -9,8 +9,8 @@ import json
 import math
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,15 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.postmortem.training import evaluation_loss, read_training
 from ordebug_plugin.readiness.check import State
 from ordebug_plugin.readiness.diversity import pair_diversity, unique_ratio
+from ordebug_plugin.readiness.gather import read_base
 from ordebug_plugin.readiness.loss import loss_checks, step_of
+from ordebug_plugin.readiness.retention import Item
 from ordebug_plugin.readiness.thresholds import load_thresholds
+from ordebug_plugin.scoring import score
 from tests.conftest import REPO
 from tests.test_chat import completion, server
 from tests.test_postmortem import sft
@@ -42,11 +46,13 @@ class Recorded:
         url: Its address.
         requests: What it was asked.
         bench: The problems.
+        respond: What it does.
     """
 
     url: str
     requests: list[dict[str, Any]]
     bench: Path
+    respond: Callable[[int, dict[str, Any]], tuple[int, Any]]
 
     def out(self, name: str) -> Path:
         """Where all answers of a checkpoint are kept."""
@@ -92,7 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     with tarfile.open(DATA / "bench.tar.gz") as archive:
         archive.extractall(bench, filter="data")
     with server(respond, {"object": "list", "data": [{"id": name} for name in ARMS]}) as (url, requests):
-        recorded = Recorded(url, requests, bench)
+        recorded = Recorded(url, requests, bench, respond)
         assert recorded.graduate("untrained", base=False)[0] == 1
         yield recorded
 
@@ -253,6 +259,41 @@ def test_lost_answers_count_nowhere_and_are_asked_again(
     assert len(requests) == 6, "an episode of five turns, and one answer of a group"
     checks = report(tmp_path / "out")["checks"]
     assert (checks["format"]["n"], checks["reward"]["n"]) == (3, 3)
+
+
+def test_nobody_is_ready_by_the_few_answers_that_were_not_lost(served: Recorded, tmp_path: Path) -> None:
+    def now_and_then(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        return (500, {"error": "no"}) if number % 10 == 9 else served.respond(number, body)
+
+    base = ["--base", str(served.out("untrained") / "eval")]
+    with server(now_and_then, {"object": "list", "data": [{"id": "default"}]}) as (url, _):
+        assert main([*replace(served, url=url).arguments("default", tmp_path / "out"), *base]) == 1
+    found = report(tmp_path / "out")
+    assert (found["verdict"], failed(found)) == ("undecided", set())
+    assert f"too many answers ({found['lost']}) were lost to the server or the solver" in found["reason"]
+    assert main([*served.arguments("default", tmp_path / "out"), *base]) == 0
+    found = report(tmp_path / "out")
+    assert (found["verdict"], found["lost"]) == ("ready", 0)
+
+
+def test_the_base_model_gets_as_many_turns(bench: Path, tmp_path: Path) -> None:
+    """What a longer run of it repairs later is no skill that the checkpoint lacks."""
+    for turns in ("5", "20"):
+        run = ["eval", str(bench), "--agent", "random", "--max-steps", turns, "--limit", "24", "--seed", "1"]
+        assert main([*run, "--out", str(tmp_path / turns)]) == 0
+    five, twenty = (read_base(tmp_path / turns, 5) for turns in ("5", "20"))
+    assert any(len(episode.turns) > 5 for episode in load_run(tmp_path / "20")[1])
+    assert [score(episode).recovered for episode in twenty] == [score(episode).recovered for episode in five]
+    for one, other in zip(five, twenty, strict=True):
+        assert (one.outcome, one.error, one.repair) == (other.outcome, other.error, other.repair)
+        assert [turn.step for turn in one.turns] == [turn.step for turn in other.turns]
+
+
+def test_reasoning_without_an_end_is_no_answer() -> None:
+    item = Item((), "substring", "four")
+    assert item.is_met("<think>\nfour?\n</think>\n\nIt is four.", 0.5)
+    assert not item.is_met("<think>\nIs it four? Or", 0.5)
+    assert not item.is_met("<think>\nfour\n</think>\n\nFive.", 0.5)
 
 
 def test_retention(bench: Path, tmp_path: Path) -> None:

@@ -123,6 +123,12 @@ class Evidence:
         grouped = sum(reward is None for group in self.groups for reward in group.rewards)
         return single + grouped + sum(episode.outcome is None for episode in self.episodes)
 
+    @property
+    def lost_share(self) -> float:
+        """Share of the episodes, or of the groups, that are in no figure, whichever is larger."""
+        episodes = sum(episode.outcome is None for episode in self.episodes) / max(1, len(self.episodes))
+        return max(episodes, sum(not group.complete for group in self.groups) / max(1, len(self.groups)))
+
 
 def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable[[str, int], Any]) -> Evidence:
     """Asks what is left to ask.
@@ -273,7 +279,7 @@ def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
 
 
 def read_base(folder: Path, turns: int) -> tuple[Episode, ...]:
-    """The evaluation of the base model.
+    """The evaluation of the base model, in as many turns as ours: more would be help that the checkpoint does not get.
 
     Raises:
         InputError: The folder holds no run, or one of fewer turns than ours.
@@ -284,4 +290,4 @@ def read_base(folder: Path, turns: int) -> tuple[Episode, ...]:
             f"{folder} allowed {config['max_steps']} turns, and RR@{turns} needs {turns}: "
             f"`ordebug eval … --max-steps {turns}`"
         )
-    return episodes
+    return tuple(episode.within(turns) for episode in episodes)
