@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ import yaml
 from scipy.stats import linregress, spearmanr
 
 from ordebug_plugin.cli import main
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.predict.checkpoint import Checkpoint, Measured
 from ordebug_plugin.predict.fit import error_of_the_mean, fit_predictor
 from ordebug_plugin.predict.prediction import predict
@@ -207,6 +209,25 @@ def test_bad_tables_are_refused(
 def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path)]) == 2
     assert "holds no checkpoint" in capsys.readouterr().err
+
+
+def test_an_undefined_figure_is_none() -> None:
+    spread = {"reward_spread": Measured(Estimate(math.nan, math.nan, math.nan, 0))}
+    bare = [checkpoint("a", 0.2, None), checkpoint("b", 0.3, None)]
+    both = [replace(one, predictors={**spread, **one.predictors}) for one in bare]
+    with pytest.raises(InputError, match="no checkpoint has reward_spread: there are preservation, loss"):
+        predict(both, target="preservation", by="reward_spread")
+    worthless = [replace(one, predictors={**one.predictors, "pass@256": spread["reward_spread"]}) for one in bare]
+    assert predict(worthless, target="preservation").by == "loss"
+    assert predict(worthless, target="preservation").recommendation.startswith("by loss: a")
+
+
+def test_figures_of_other_problems_are_said_to_be_such() -> None:
+    same = [checkpoint("a", 0.2, 0.5), checkpoint("b", 0.3, 0.4)]
+    other = checkpoint("c", 0.1, 0.6, problems=30)
+    assert not any("other problems" in note for note in predict(same, target="preservation", by="preservation").notes)
+    told = predict([*same, other], target="preservation", by="preservation")
+    assert "preservation rests on other problems than that of a: c; not comparable" in told.notes
 
 
 def test_missing_figures_are_findings(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -17,6 +17,8 @@ from ordebug_plugin.statistics import null_for_nan, paired_difference
 DEFAULTS = ("pass@256", "pass@64", LOSS, "preservation")
 # Fewer checkpoints than this, and one of them can turn a correlation around.
 FEW = 10
+# Figures share their problems from this share on: a run may have lost some, or left some undecided.
+_SHARED = 0.9
 
 
 @dataclass(frozen=True)
@@ -81,18 +83,20 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
     Args:
         checkpoints: At least one.
         target: What the outcomes are; the predictor of that name is the SFT score.
-        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have.
+        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have. An undefined
+            figure is none.
 
     Raises:
         InputError: No checkpoint has the predictor, or they have none in common.
     """
     names = list(dict.fromkeys(name for one in checkpoints for name in one.predictors))
-    shared = [name for name in names if all(name in one.predictors for one in checkpoints)]
+    defined = [name for name in names if not all(math.isnan(_value(one, name)) for one in checkpoints)]
+    shared = [name for name in defined if not any(math.isnan(_value(one, name)) for one in checkpoints)]
     chosen = by or next((name for name in (*DEFAULTS, *names) if name in shared), None)
     if chosen is None:
         raise InputError("the checkpoints have no figure in common to rank them by: name one by --by")
-    if chosen not in names:
-        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(names)}")
+    if chosen not in defined:
+        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(defined)}")
     outcomes = [math.nan if one.outcome is None else one.outcome.estimate.value for one in checkpoints]
     values = {name: [_value(one, name) for one in checkpoints] for name in names}
     fits = [
@@ -177,6 +181,10 @@ def _separable(first: Measured, second: Measured) -> bool | None:
     return None if math.isnan(difference.low) else difference.low > 0 or difference.high < 0
 
 
+def _same_problems(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _SHARED * max(len(one), len(other))
+
+
 def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
     measured = sum(one.outcome is not None for one in checkpoints)
     notes = []
@@ -193,6 +201,14 @@ def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
     lacking = [one.name for one in checkpoints if math.isnan(_value(one, by))]
     if lacking:
         notes.append(f"without {by}, so not ranked by it: {', '.join(lacking)}")
+    after = {one.name: one.outcome for one in checkpoints if one.outcome is not None}
+    before = {one.name: one.predictors[by] for one in checkpoints if by in one.predictors}
+    for what, figures in ((by, before), ("the outcome", after)):
+        held = {name: frozenset(one.by_problem) for name, one in figures.items() if one.by_problem is not None}
+        first = next(iter(held), "")
+        apart = [name for name in held if not _same_problems(held[first], held[name])]
+        if apart:
+            notes.append(f"{what} rests on other problems than that of {first}: {', '.join(apart)}; not comparable")
     notes += [
         f"{one.name}: {folder} is incomplete, {missing} episodes are missing"
         for one in checkpoints

@@ -64,7 +64,7 @@ def _from_folder(folder: Path) -> Iterator[Sources]:
     here = [path for path in (folder, *inside) if _holds_checkpoint(path) and not _holds_checkpoint(path.parent)]
     if not here:
         raise InputError(
-            f"{folder} holds no checkpoint: one has {EVAL}, {SAMPLES} or {TRAINING}, as `ordebug sweep` writes them; "
+            f"{folder} holds no checkpoint: one has a run in {EVAL} or {SAMPLES}, as `ordebug sweep` writes them; "
             f"or give a table, {_EXAMPLE}"
         )
     for path in here:
