@@ -158,6 +158,37 @@ def test_fewer_rows_are_among_more_and_short_ones_are_the_shortest(tmp_path: Pat
         choose_rows(tmp_path / "all.json", tmp_path / "held.json", tmp_path / "d", 41, "any")
 
 
+def test_an_environment_of_a_point_decides_its_result(tmp_path: Path) -> None:
+    def sft(changes: dict[str, object]) -> Stage:
+        path = tmp_path / "one.yaml"
+        settings = {"extends": str(REPO / "recipes/sweeps/epochs.yaml"), "points": {"e1": {"sft": changes}}}
+        path.write_text(yaml.safe_dump(settings))
+        return stages_of(path, tmp_path)["sft"]
+
+    assert sft({}).hash() == sft({}).hash()
+    assert sft({"environment": {"NPROC_PER_NODE": "2"}}).hash() != sft({}).hash()
+
+
+def stages_of(path: Path, out: Path) -> dict[str, Stage]:
+    """The stages of a sweep's first point."""
+    sweep = load_sweep(path)
+    pipeline = Pipeline(sweep, sweep.points[0], out, Programs(Path("lf"), Path("swift")), ())
+    return {stage.name: stage for stage in pipeline.stages()}
+
+
+def test_a_preflight_that_broke_is_no_preflight(tmp_path: Path) -> None:
+    """It ends with 1 where it has findings, as Python does where it gives up."""
+    stage = stages_of(REPO / "recipes/sweeps/epochs.yaml", tmp_path)["preflight"]
+    assert stage.stdout is not None
+    stage.stdout.parent.mkdir(parents=True)
+    stage.stdout.write_text("")
+    assert not stage.accepted(1)
+    stage.stdout.write_text('{"rewards": {"within": 0.1}}')
+    assert stage.accepted(1)
+    assert stage.accepted(0)
+    assert not stage.accepted(4)
+
+
 def bench(folder: Path, n: int, needs: tuple[Stage, ...] = ()) -> Stage:
     """A cheap stage with the real command line."""
     command = [sys.executable, "-m", "ordebug_plugin.cli", "bench", "make", str(folder / "bench")]

@@ -132,10 +132,15 @@ class Pipeline:
         return [self._filled(entry) for entry in value] if isinstance(value, list) else value
 
     def _stage(self, name: str, command: list[str], **more: Any) -> Stage:
-        section = self.point.sections.get(name, {})
-        environment = _environment(self.sweep, self.folder, section.get("environment") or {})
+        own = self.point.sections.get(name, {}).get("environment") or {}
+        environment = _environment(self.sweep, self.folder, own)
         return Stage(
-            name=name, folder=self.folder, command=command, environment=beside(command[0], environment), **more
+            name=name,
+            folder=self.folder,
+            command=command,
+            says=dict(own),  # as NPROC_PER_NODE, by which the batch grows
+            environment=beside(command[0], environment),
+            **more,
         )
 
     def _demos(self) -> Stage:
@@ -235,7 +240,7 @@ class Pipeline:
             stdout=self.folder / PREFLIGHT,
             needs=(made,),
             serves=self._deployment(checkpoint),
-            accepted=lambda code: code in (0, 1),  # 1: findings, which are figures here
+            accepted=_printed(self.folder / PREFLIGHT),
         )
 
     def _graduate(self, checkpoint: Path, made: Stage) -> Stage:
@@ -340,6 +345,18 @@ def _environment(sweep: Sweep, folder: Path, own: Mapping[str, Any]) -> dict[str
 def _evaluated(run: Path, served: Deployment) -> dict[str, Any]:
     """What is the same of every stage that evaluates a served model."""
     return {"serves": served, "resumes": True, "accepted": _judged(run)}
+
+
+def _printed(path: Path) -> Callable[[int], bool]:
+    """Whether a report stands: an exit code of 1 says findings, which are figures here, or that Python gave up."""
+
+    def accepted(code: int) -> bool:
+        try:
+            return code in (0, 1) and isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+        except (OSError, ValueError):
+            return False
+
+    return accepted
 
 
 def _judged(run: Path) -> Callable[[int], bool]:
