@@ -41,6 +41,11 @@ class Turn:
     step: Step
     solver_seconds: float
 
+    @property
+    def acted(self) -> str:
+        """The action that was carried out; ``none`` where none was, so that all answers that do not act are one."""
+        return "none" if self.step.action is None or self.step.refused else str(self.step.action)
+
 
 def name_outcome(outcome: Outcome, turns: Sequence[Turn]) -> Outcome:
     """The outcome of an episode by its most telling name; only out-of-turns has others.

@@ -79,8 +79,8 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
             predictors[name] = _of_run(sources.eval, name, incomplete)
     if sources.samples is not None:
         samples = count_samples(sources.samples)
-        if samples.least < samples.most:
-            incomplete[str(sources.samples)] = samples.most - samples.least
+        if samples.missing or samples.least < samples.most:
+            incomplete[str(sources.samples)] = samples.missing or samples.most - samples.least
         for k in PASS_KS:
             if k <= samples.most:
                 values = {problem: pass_at_k(count, k) for problem, count in samples.counts[success].items()}
