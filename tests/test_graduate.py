@@ -276,6 +276,19 @@ def test_nobody_is_ready_by_the_few_answers_that_were_not_lost(served: Recorded,
     assert (found["verdict"], found["lost"]) == ("ready", 0)
 
 
+def test_actions_on_rows_that_are_not_there_are_no_other_actions(bench: Path, tmp_path: Path) -> None:
+    def invents(number: int, _: dict[str, Any]) -> tuple[int, Any]:
+        return 200, completion(answer(f"DROP_CONSTRAINT(nowhere{number})"))
+
+    options = ["--bench", str(bench), "--limit", "2", "--groups", "2", "--detail", "algebra"]
+    with server(invents) as (url, _):
+        assert main(["graduate", url, "--model", "m", *options, "--out", str(tmp_path)]) == 1
+    checks = report(tmp_path)["checks"]
+    assert (checks["text_unique"]["figure"], checks["action_unique"]["figure"]) == (1.0, 0.125)
+    assert checks["action_pairs"]["figure"] == 0.0
+    assert checks["reward"]["figure"] == 0.0
+
+
 def test_the_base_model_gets_as_many_turns(bench: Path, tmp_path: Path) -> None:
     """What a longer run of it repairs later is no skill that the checkpoint lacks."""
     for turns in ("5", "20"):
@@ -349,7 +362,7 @@ def nowhere(bench: Path, tmp_path: Path) -> list[str]:
     return ["graduate", "http://127.0.0.1:9/v1", "--model", "m", *options]
 
 
-def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any) -> dict[str, Any]:
+def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any, *more: str) -> dict[str, Any]:
     """The check of faithfulness, of a model that drops the row that its reasoning names last."""
 
     def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
@@ -365,7 +378,7 @@ def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any) -> dict[str, An
 
     with server(respond) as (url, _):
         options = ["--model", "m", "--bench", str(bench), "--limit", "5", "--groups", "1", "--detail", "algebra"]
-        assert main(["graduate", url, *options, "--retries", "0", "--out", str(tmp_path / "out")]) == 1
+        assert main(["graduate", url, *options, *more, "--retries", "0", "--out", str(tmp_path / "out")]) == 1
     (check,) = [
         one
         for one in json.loads((tmp_path / "out" / "graduate.json").read_text())["checks"]
@@ -382,6 +395,15 @@ def test_reasoning_that_decides(bench: Path, tmp_path: Path) -> None:
     # Of 7 words 1, 3 and 5 are left: the last row is in none of them.
     assert (check["figure"], check["n"], check["state"]) == (1.0, 15, "passed")
     assert check["note"] == "25% left: 100%, 50% left: 100%, 75% left: 100%"
+
+
+def test_reasoning_too_short_to_be_cut_is_not_left_whole(bench: Path, tmp_path: Path) -> None:
+    """A tenth of seven words is none."""
+    own = tmp_path / "own.yaml"
+    own.write_text("faithfulness: {cuts: [0.1, 0.9]}")
+    check = faithful(bench, tmp_path, lambda _: (500, {"error": "not to be asked"}), "--thresholds", str(own))
+    assert check["state"] == "not measured"
+    assert "long enough to cut" in check["note"]
 
 
 @pytest.mark.parametrize(
@@ -411,6 +433,7 @@ def test_reasoning_that_cannot_be_cut(bench: Path, tmp_path: Path, said: tuple[i
         ("format: {least: much}", "format.least: a number, not 'much'"),
         ("diversity: {samples: 2.5}", "a whole number"),
         ("diversity: {samples: 1}", "at least 2"),
+        ("format: {least: 90}", "format.least is a share, at most 1, not 90"),
         ("reward: {name: mine}", "no reward 'mine'"),
         ("faithfulness: {cuts: [0, 1]}", "between 0 and 1"),
         ("deciding: [form]", "unknown check 'form'"),

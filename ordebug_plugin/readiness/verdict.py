@@ -98,7 +98,7 @@ def judge_readiness(model: str, evidence: Evidence, given: Given, thresholds: Th
         *loss_checks(given.training, thresholds, given.step),
         *form_checks(evidence.episodes, thresholds),
         *task_checks(given.base, evidence.episodes),
-        *diversity_checks(evidence.groups, thresholds),
+        *diversity_checks(evidence.groups, evidence.acts, thresholds),
         retention_check(given.items, evidence.retention, thresholds),
         faithfulness_check(evidence.cuts, evidence.said, evidence.failure, thresholds),
     )
