@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, positive, print_json, share
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.plan.architecture import SHIPPED, Architecture, find_architecture
 from ordebug_plugin.plan.memory import Load, Method, rollout_memory, trainable_parameters, training_memory
 from ordebug_plugin.plan.time import (
@@ -67,8 +68,10 @@ def run(options: argparse.Namespace) -> int:
         0; 1 where no training fits the GPUs.
 
     Raises:
-        InputError: The model is not known, and is no folder with a configuration.
+        InputError: The model is not known, and is no folder with a configuration, or nothing is to be done.
     """
+    if not options.efficiency:
+        raise InputError("--efficiency must be above 0: nothing would ever be done")
     model, gpu = find_architecture(options.model), GPUS[options.gpu]
     trainings = list(_trainings(model, gpu, options))
     grpo = _grpo(model, gpu, options)
