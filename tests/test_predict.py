@@ -24,6 +24,7 @@ from ordebug_plugin.statistics import Estimate
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=12)
 Y = 0.4 + 0.2 * X + RNG.normal(scale=0.05, size=12)
+RIVAL = X + RNG.normal(scale=0.7, size=12)
 
 
 def test_a_fit_is_that_of_scipy() -> None:
@@ -39,9 +40,45 @@ def test_a_fit_is_that_of_scipy() -> None:
         others = linregress(np.delete(X, out), np.delete(Y, out))
         left_out.append(abs(Y[out] - others.intercept - others.slope * X[out]))
     assert fit.error.value == pytest.approx(np.mean(left_out))
+    assert math.isnan(error_of_the_mean([0.5]))
     assert error_of_the_mean(Y.tolist()) == pytest.approx(
         np.mean([abs(Y[out] - np.delete(Y, out).mean()) for out in range(len(Y))])
     )
+
+
+def test_seeds_of_a_setting_are_one_piece_of_evidence() -> None:
+    """Every point twice: nothing is known that was not known before."""
+    alone = fit_predictor("x", X.tolist(), Y.tolist(), scores=RIVAL.tolist())
+    values, outcomes, rival = (np.repeat(one, 2).tolist() for one in (X, Y, RIVAL))
+    settings = [str(place // 2) for place in range(2 * len(X))]
+    twice = fit_predictor("x", values, outcomes, scores=rival, settings=settings)
+    apart = fit_predictor("x", values, outcomes, scores=rival)
+    assert alone is not None
+    assert twice is not None
+    assert apart is not None
+    assert (twice.n, twice.settings) == (24, 12)
+    for name in ("spearman", "r2", "error", "against_score", "error_against_score"):
+        one, two, many = (getattr(fit, name) for fit in (alone, twice, apart))
+        assert (two.value, two.low, two.high) == pytest.approx((one.value, one.low, one.high))
+        assert many.high - many.low < two.high - two.low
+    assert error_of_the_mean(outcomes, settings) == pytest.approx(error_of_the_mean(Y.tolist()))
+
+
+def test_settings_with_unequal_seeds() -> None:
+    settings = [*"aabbccddeef", "f"]
+    fit = fit_predictor("x", [*X[:11].tolist(), math.nan], Y.tolist(), settings=settings)
+    assert fit is not None
+    assert (fit.n, fit.settings) == (11, 6)
+    assert fit.spearman.low < fit.spearman.value == pytest.approx(spearmanr(X[:11], Y[:11]).statistic)
+    errors = []
+    for out in range(11):
+        others = [place for place in range(11) if settings[place] != settings[out]]
+        line = linregress(X[others], Y[others])
+        errors.append(abs(Y[out] - line.intercept - line.slope * X[out]))
+    assert fit.error.value == pytest.approx(np.mean(errors))
+    few = fit_predictor("x", X[:8].tolist(), Y[:8].tolist(), scores=Y[:8].tolist(), settings=[*"aabbccdd"])
+    assert few is not None
+    assert few.verdict == "8 checkpoints of 4 settings are too few to tell it from the SFT score"
 
 
 def test_less_is_better_turns_the_sign_of_the_rank_alone() -> None:
@@ -94,7 +131,7 @@ def checkpoint(name: str, loss: float, outcome: float | None, share: float = 0.5
     estimate = Estimate(share, max(0.0, share - 0.1), min(1.0, share + 0.1), problems)
     after = None if outcome is None else Measured(Estimate(outcome, outcome - 0.1, outcome + 0.1, problems))
     predictors = {"preservation": Measured(estimate, by_problem)}
-    return Checkpoint(name, predictors | {"loss": Measured(Estimate(loss, math.nan, math.nan, 1))}, after, {})
+    return Checkpoint(name, predictors | {"loss": Measured(Estimate(loss, math.nan, math.nan, 1))}, after, {}, name)
 
 
 def test_ranks_say_who_is_not_separable_from_the_first() -> None:
@@ -171,6 +208,15 @@ def test_other_samples_within_a_checkpoint_are_no_checkpoint(runs: Path) -> None
         assert len(find_checkpoints([runs / "points"])) == 4
     finally:
         shutil.rmtree(point / "graduate")
+
+
+def test_seeds_are_known_by_their_folders_and_in_tables(tmp_path: Path) -> None:
+    for name in ("e1-s0", "e1-s12", "half-e2-s0", "mine"):
+        (tmp_path / "points" / name / "samples").mkdir(parents=True)
+        (tmp_path / "points" / name / "samples" / "config.yaml").touch()
+    assert [one.setting for one in find_checkpoints([tmp_path])] == ["e1", "e1", "half-e2", "mine"]
+    (tmp_path / "t.yaml").write_text("checkpoints: [{name: a, setting: x, loss: 1}, {name: b, loss: 1}]")
+    assert [one.setting for one in find_checkpoints([tmp_path / "t.yaml"])] == ["x", ""]
 
 
 def test_a_table(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

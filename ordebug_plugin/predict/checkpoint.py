@@ -53,12 +53,14 @@ class Checkpoint:
             else was given.
         outcome: The target after reinforcement learning; None where that was not measured.
         incomplete: Runs that were interrupted, with the episodes that they lack.
+        setting: What it shares with other seeds of the same training; its name where that is unknown.
     """
 
     name: str
     predictors: Mapping[str, Measured]
     outcome: Measured | None
     incomplete: Mapping[str, int]
+    setting: str
 
 
 def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str = "preserved") -> Checkpoint:
@@ -97,7 +99,7 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
     if not predictors:
         raise InputError(f"{sources.name}: nothing was measured before reinforcement learning")
     outcome = None if sources.rl is None else _of_run(sources.rl, target, incomplete)
-    return Checkpoint(sources.name, predictors, outcome, incomplete)
+    return Checkpoint(sources.name, predictors, outcome, incomplete, sources.setting or sources.name)
 
 
 def _of_run(folder: Path, name: str, incomplete: dict[str, int]) -> Measured:

@@ -15,7 +15,7 @@ from ordebug_plugin.statistics import null_for_nan, paired_difference
 # By what checkpoints are ranked where nobody says, the first that all of them have. Published as the better predictors
 # (arXiv 2510.01624): pass@k at large k, and the loss on held-out demonstrations.
 DEFAULTS = ("pass@256", "pass@64", LOSS, "preservation")
-# Fewer checkpoints than this, and one of them can turn a correlation around.
+# Fewer settings than this, and one of them can turn a correlation around.
 FEW = 10
 # Figures share their problems from this share on: a run may have lost some, or left some undecided.
 _SHARED = 0.9
@@ -98,6 +98,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
     if chosen not in defined:
         raise InputError(f"no checkpoint has {chosen}: there are {', '.join(defined)}")
     outcomes = [math.nan if one.outcome is None else one.outcome.estimate.value for one in checkpoints]
+    settings = [one.setting for one in checkpoints]
     values = {name: [_value(one, name) for one in checkpoints] for name in names}
     fits = [
         fit_predictor(
@@ -106,6 +107,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
             outcomes,
             less_is_better=name in LESS_IS_BETTER,
             scores=values.get(target) if name != target else None,
+            settings=settings,
         )
         for name in names
     ]
@@ -119,7 +121,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
         checkpoints=tuple(checkpoints),
         rankings={name: _rank(name, checkpoints) for name in names},
         fits=tuple(found),
-        error_of_the_mean=error_of_the_mean(outcomes),
+        error_of_the_mean=error_of_the_mean(outcomes, settings),
         notes=tuple(_notes(checkpoints, chosen)),
     )
 
@@ -140,6 +142,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
         "checkpoints": [
             {
                 "name": one.name,
+                "setting": one.setting,
                 "predictors": {name: asdict(measured.estimate) for name, measured in one.predictors.items()},
                 "outcome": None if one.outcome is None else asdict(one.outcome.estimate),
                 "expected": expected(prediction, one),
@@ -187,16 +190,18 @@ def _same_problems(one: frozenset[str], other: frozenset[str]) -> bool:
 
 def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
     measured = sum(one.outcome is not None for one in checkpoints)
+    settings = len({one.setting for one in checkpoints if one.outcome is not None})
     notes = []
     if measured == 0:
         notes.append("no checkpoint has an outcome (a run after reinforcement learning): nothing is fitted")
     elif measured < LEAST:
         have = "checkpoint has" if measured == 1 else "checkpoints have"
         notes.append(f"{measured} {have} an outcome: a line needs {LEAST}, so nothing is fitted")
-    elif measured < FEW:
+    elif settings < FEW:
+        of = "" if settings == measured else f" of {settings} settings"
         notes.append(
-            f"only {measured} checkpoints have an outcome: one more can turn every correlation around, and bootstrap "
-            "intervals over so few are too narrow"
+            f"only {measured} checkpoints{of} have an outcome: one more can turn every correlation around, and "
+            "bootstrap intervals over so few are too narrow"
         )
     lacking = [one.name for one in checkpoints if math.isnan(_value(one, by))]
     if lacking:

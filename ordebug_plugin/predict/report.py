@@ -17,7 +17,7 @@ from ordebug_plugin.statistics import Estimate
 
 _TEMPLATE = "predict.html.j2"
 FIT_HEADINGS = (
-    *("predictor", "n", "Spearman", "R²", "error, leave-one-out"),
+    *("predictor", "n", "Spearman", "R²", "error, left out"),
     *("Spearman − SFT score's", "SFT score's error − its error", "verdict"),
 )
 
@@ -57,8 +57,8 @@ def about_fits(prediction: Prediction) -> str:
     return (
         f"{prediction.target} after RL, fitted on {prediction.measured} checkpoints, a line for each predictor. "
         "Spearman +1: what looks best is best afterwards. Error: mean absolute error of each checkpoint from the line "
-        "through the others; without any predictor, from the mean of the others, "
-        f"{_number(prediction.error_of_the_mean)}. Intervals: 95%, bootstrap over checkpoints"
+        "through those of the other settings; without any predictor, from their mean, "
+        f"{_number(prediction.error_of_the_mean)}. Intervals: 95%, bootstrap over settings, all seeds of one together"
     )
 
 
