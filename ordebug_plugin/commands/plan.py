@@ -150,5 +150,6 @@ def _said(grpo: dict[str, Any], options: argparse.Namespace) -> str:
         f"GRPO with LoRA, {options.steps} steps of {options.answers} answers of {options.answer_tokens} tokens: "
         f"rollouts take {grpo['rollout_memory'] / _GB:.1f} GB on each GPU (weights and KV cache); a step generates for "
         f"{grpo['generating_seconds']:.0f} s and learns for {grpo['learning_seconds']:.0f} s, {grpo['hours']:.1f} h "
-        "in all. Estimates from formulas (see the docstrings of ordebug_plugin/plan); the solver's time is not in them"
+        "in all. Estimates from formulas (see the docstrings of ordebug_plugin/plan); the time of the solver, of "
+        "QLoRA's dequantization and of reading the prompts is not in them"
     )
