@@ -530,6 +530,15 @@ def test_a_checkpoint_on_the_way_is_judged_where_it_was_saved(
     assert says in found["convergence"].note
 
 
+def test_a_training_that_diverged_has_not_converged(tmp_path: Path) -> None:
+    evals = {10: 0.5, 20: 0.5, 30: 0.495, 40: 0.492, 50: math.nan}
+    found = loss(tmp_path / "a", [0.5] * 5, evals)
+    assert {check.state for check in found.values()} == {State.NOT_MEASURED}
+    assert "was no finite number at step 50: the training diverged" in found["convergence"].note
+    before = loss_checks(read_training(tmp_path / "a"), load_thresholds(), 40)
+    assert {check.state for check in before} == {State.PASSED}
+
+
 def test_where_a_checkpoint_was_saved(tmp_path: Path) -> None:
     assert step_of(tmp_path / "checkpoint-40", tmp_path) == 40
     assert step_of(tmp_path / "checkpoint-40-merged", tmp_path) == 40

@@ -53,6 +53,7 @@ def judge_training(training: Training) -> list[Finding]:
     """All that there is to say about a training, the bad first."""
     rules: Sequence[Callable[[Training], Iterator[Finding]]] = (
         _ended,
+        _diverged,
         _provenance,
         _gradients,
         *(
@@ -72,6 +73,17 @@ def _ended(training: Training) -> Iterator[Finding]:
             f"the log ends at step {training.steps} of {training.planned}",
             "look at the end of the training's own output; start it again with the same output folder to resume",
         )
+
+
+def _diverged(training: Training) -> Iterator[Finding]:
+    for name in ("loss", "eval_loss", "reward"):
+        steps = training.broken.get(name, ())
+        if steps:
+            yield Finding(
+                Severity.BAD,
+                f"{name} was no finite number at {len(steps)} steps, the first of them {steps[0]}: it diverged",
+                "a checkpoint from before that step; a lower learning rate, a smaller max_grad_norm, bf16 and not fp16",
+            )
 
 
 def _provenance(training: Training) -> Iterator[Finding]:

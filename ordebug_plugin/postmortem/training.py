@@ -80,6 +80,7 @@ class Training:
         framework: ``LLaMA-Factory``, ``ms-swift`` or ``Hugging Face``.
         stage: SFT or GRPO.
         curves: By name.
+        broken: Name to the steps at which it was logged and was no finite number; such values are in no curve.
         steps: The last step that was logged.
         planned: Steps that were planned; None where that is not written down.
         seconds: Wall time; None where that is not written down.
@@ -95,6 +96,7 @@ class Training:
     framework: str
     stage: Stage
     curves: Mapping[str, Curve]
+    broken: Mapping[str, tuple[int, ...]]
     steps: int
     planned: int | None
     seconds: float | None
@@ -149,6 +151,7 @@ def read_training(folder: Path) -> Training:
         framework=framework,
         stage=Stage.GRPO if "reward" in curves else Stage.SFT,
         curves=curves,
+        broken=_broken(records),
         steps=max(step for step, _ in records),
         planned=state.get("max_steps") or next(totals, None),
         seconds=_seconds(records, progress),
@@ -276,14 +279,28 @@ def _curves(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Curve
     return {name: Curve(name, tuple(sorted(points.items()))) for name, points in values.items()}
 
 
+def _broken(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, tuple[int, ...]]:
+    steps: dict[str, list[int]] = {}
+    for step, record in records:
+        for name, value in record.items():
+            number = _float(value)
+            if number is not None and not math.isfinite(number):
+                steps.setdefault(name, []).append(step)
+    return {name: tuple(found) for name, found in steps.items()}
+
+
 def _number(value: object) -> float | None:
+    number = _float(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _float(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        return float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _seconds(records: Sequence[tuple[int, Mapping[str, Any]]], progress: Sequence[Mapping[str, Any]]) -> float | None:
