@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.predict.checkpoint import Checkpoint, Measured
 from ordebug_plugin.predict.fit import error_of_the_mean, fit_predictor
 from ordebug_plugin.predict.prediction import predict
+from ordebug_plugin.predict.report import render_page
 from ordebug_plugin.predict.sources import find_checkpoints
 from ordebug_plugin.statistics import Estimate
 
@@ -266,6 +268,21 @@ def test_an_undefined_figure_is_none() -> None:
     worthless = [replace(one, predictors={**one.predictors, "pass@256": spread["reward_spread"]}) for one in bare]
     assert predict(worthless, target="preservation").by == "loss"
     assert predict(worthless, target="preservation").recommendation.startswith("by loss: a")
+    apart = [replace(bare[0], predictors={"loss": bare[0].predictors["loss"]}), replace(bare[1], predictors={})]
+    assert predict(apart, target="preservation").recommendation == "by loss: a, the only one that has it"
+
+
+def test_what_is_undefined_is_in_no_plot() -> None:
+    nothing = Measured(Estimate(math.nan, math.nan, math.nan, 0))
+    some = [checkpoint(str(i), i / 10, 0.5 - i / 20) for i in range(6)]
+    some[2] = replace(some[2], predictors={**some[2].predictors, "loss": nothing})
+    some[3] = replace(some[3], outcome=nothing)
+    told = predict(some, target="preservation")
+    assert told.measured == 5
+    assert next(fit for fit in told.fits if fit.predictor == "loss").n == 4
+    page = render_page(told)
+    assert page.count('<svg class="plot"') == 3
+    assert not re.search(r"\bnan\b", page)
 
 
 def test_figures_of_other_problems_are_said_to_be_such() -> None:

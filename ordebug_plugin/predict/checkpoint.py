@@ -62,6 +62,11 @@ class Checkpoint:
     incomplete: Mapping[str, int]
     setting: str
 
+    @property
+    def measured(self) -> bool:
+        """Whether there is an outcome: a run that lost everything has none."""
+        return self.outcome is not None and not math.isnan(self.outcome.estimate.value)
+
 
 def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str = "preserved") -> Checkpoint:
     """Reads all figures of a checkpoint.

@@ -61,7 +61,7 @@ class Prediction:
     @property
     def measured(self) -> int:
         """How many checkpoints have an outcome."""
-        return sum(one.outcome is not None for one in self.checkpoints)
+        return sum(one.measured for one in self.checkpoints)
 
     @property
     def recommendation(self) -> str:
@@ -83,23 +83,21 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
     Args:
         checkpoints: At least one.
         target: What the outcomes are; the predictor of that name is the SFT score.
-        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have. An undefined
-            figure is none.
+        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have, or most of
+            them. An undefined figure is none.
 
     Raises:
-        InputError: No checkpoint has the predictor, or they have none in common.
+        InputError: No checkpoint has the predictor.
     """
     names = list(dict.fromkeys(name for one in checkpoints for name in one.predictors))
-    defined = [name for name in names if not all(math.isnan(_value(one, name)) for one in checkpoints)]
-    shared = [name for name in defined if not any(math.isnan(_value(one, name)) for one in checkpoints)]
-    chosen = by or next((name for name in (*DEFAULTS, *names) if name in shared), None)
-    if chosen is None:
-        raise InputError("the checkpoints have no figure in common to rank them by: name one by --by")
+    having = {name: sum(not math.isnan(value_of(one, name)) for one in checkpoints) for name in (*DEFAULTS, *names)}
+    defined = [name for name in names if having[name]]
+    chosen = by or max(having, key=having.__getitem__)  # the first of those that most have
     if chosen not in defined:
-        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(defined)}")
+        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(defined) or 'no figures'}")
     outcomes = [math.nan if one.outcome is None else one.outcome.estimate.value for one in checkpoints]
     settings = [one.setting for one in checkpoints]
-    values = {name: [_value(one, name) for one in checkpoints] for name in names}
+    values = {name: [value_of(one, name) for one in checkpoints] for name in names}
     fits = [
         fit_predictor(
             name,
@@ -129,7 +127,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
 def expected(prediction: Prediction, checkpoint: Checkpoint) -> float:
     """The outcome that the recommending predictor's line gives for a checkpoint; NaN where there is no line."""
     fit = next((fit for fit in prediction.fits if fit.predictor == prediction.by), None)
-    return math.nan if fit is None else fit.predict(_value(checkpoint, prediction.by))
+    return math.nan if fit is None else fit.predict(value_of(checkpoint, prediction.by))
 
 
 def prediction_record(prediction: Prediction) -> dict[str, Any]:
@@ -159,15 +157,16 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     return nulled
 
 
-def _value(checkpoint: Checkpoint, name: str) -> float:
+def value_of(checkpoint: Checkpoint, name: str) -> float:
+    """A figure of a checkpoint; NaN where it has none."""
     measured = checkpoint.predictors.get(name)
     return math.nan if measured is None else measured.estimate.value
 
 
 def _rank(name: str, checkpoints: Sequence[Checkpoint]) -> Ranking:
     sign = 1 if name in LESS_IS_BETTER else -1
-    having = [one for one in checkpoints if not math.isnan(_value(one, name))]
-    ordered = sorted(having, key=lambda one: sign * _value(one, name))
+    having = [one for one in checkpoints if not math.isnan(value_of(one, name))]
+    ordered = sorted(having, key=lambda one: sign * value_of(one, name))
     if not ordered:
         return Ranking(name, (), None)
     best = ordered[0].predictors[name]
@@ -189,8 +188,8 @@ def _same_problems(one: frozenset[str], other: frozenset[str]) -> bool:
 
 
 def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
-    measured = sum(one.outcome is not None for one in checkpoints)
-    settings = len({one.setting for one in checkpoints if one.outcome is not None})
+    measured = sum(one.measured for one in checkpoints)
+    settings = len({one.setting for one in checkpoints if one.measured})
     notes = []
     if measured == 0:
         notes.append("no checkpoint has an outcome (a run after reinforcement learning): nothing is fitted")
@@ -203,7 +202,7 @@ def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
             f"only {measured} checkpoints{of} have an outcome: one more can turn every correlation around, and "
             "bootstrap intervals over so few are too narrow"
         )
-    lacking = [one.name for one in checkpoints if math.isnan(_value(one, by))]
+    lacking = [one.name for one in checkpoints if math.isnan(value_of(one, by))]
     if lacking:
         notes.append(f"without {by}, so not ranked by it: {', '.join(lacking)}")
     after = {one.name: one.outcome for one in checkpoints if one.outcome is not None}

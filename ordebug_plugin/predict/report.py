@@ -12,7 +12,7 @@ from ordebug_plugin.evaluate.plots import Dot, intervals, mark, scatter
 from ordebug_plugin.pages import policy, render
 from ordebug_plugin.predict.checkpoint import LESS_IS_BETTER
 from ordebug_plugin.predict.fit import Fit
-from ordebug_plugin.predict.prediction import Prediction, expected
+from ordebug_plugin.predict.prediction import Prediction, expected, value_of
 from ordebug_plugin.statistics import Estimate
 
 _TEMPLATE = "predict.html.j2"
@@ -140,7 +140,7 @@ def _plots(prediction: Prediction) -> list[tuple[str, Markup]]:
         dots = [
             Dot(one.name, one.predictors[fit.predictor].estimate, one.outcome.estimate)
             for one in prediction.checkpoints
-            if one.outcome is not None and fit.predictor in one.predictors
+            if one.outcome is not None and one.measured and not math.isnan(value_of(one, fit.predictor))
         ]
         line = None if math.isnan(fit.slope) else (fit.intercept, fit.slope)
         drawn = scatter(number, dots, across=fit.predictor, up=f"{prediction.target} after RL", line=line)
