@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -101,6 +102,16 @@ def test_memory_is_that_of_the_zero_paper() -> None:
         assert scale * states / 1e9 == pytest.approx(published, abs=0.06)
 
 
+def test_stage_3_holds_gathered_weights_and_the_parts_are_the_total() -> None:
+    model = find_architecture("Qwen3-8B")
+    two, three = (training_memory(model, Method.FULL, 0, stage, 2, LOAD) for stage in (2, 3))
+    assert three.overhead - two.overhead == 1e9  # half of a billion parameters is here anyway
+    parts = asdict(three)
+    assert three.total == sum(parts.values())
+    alone = training_memory(model, Method.FULL, 0, 3, 1, LOAD)
+    assert alone.overhead == two.overhead
+
+
 def test_adapters_need_no_states_for_what_is_frozen() -> None:
     model = find_architecture("Qwen3-8B")
     full, lora, qlora = (training_memory(model, method, 32, 0, 1, LOAD) for method in Method)
@@ -171,6 +182,9 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     fits = {(one["method"], one["zero"]): one["fits"] for one in record["training"]}
     assert fits["full", 0] is False
     assert fits["lora", 2] is True
+    for one in record["training"]:
+        parts = ("weights", "gradients", "optimizer", "activations", "logits", "overhead")
+        assert one["total"] == pytest.approx(sum(one[part] for part in parts))
     assert main(["plan", "Qwen3-32B", "--gpu", "RTX4090-24G"]) == 1
     assert main(["plan", "Qwen3-8B", "--efficiency", "0"]) == 2
     assert "--efficiency must be above 0" in capsys.readouterr().err

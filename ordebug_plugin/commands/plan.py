@@ -22,6 +22,7 @@ from ordebug_plugin.plan.time import (
 )
 
 _STAGES = {Method.FULL: (0, 1, 2, 3), Method.LORA: (0, 2, 3), Method.QLORA: (0, 2)}
+_PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "overhead", "total")
 _GB = 1e9
 _TOO_TIGHT = 0.95  # of a GPU's memory: the rest is for what no formula knows
 
@@ -102,6 +103,7 @@ def _trainings(model: Architecture, gpu: Gpu, options: argparse.Namespace) -> It
                 "optimizer": memory.optimizer,
                 "activations": memory.activations,
                 "logits": memory.logits,
+                "overhead": memory.overhead,
                 "total": memory.total,
                 "fits": memory.total < _TOO_TIGHT * gpu.memory,
                 "hours": training_seconds(operations, gpu, options.gpus, options.efficiency) / 3600,
@@ -131,11 +133,11 @@ def _table(trainings: list[dict[str, Any]], options: argparse.Namespace) -> Tabl
         f"{options.rows} rows × {options.epochs} epochs at {options.efficiency:.0%} of the GPU's operations",
         title_justify="left",
     )
-    headings = ("training", "ZeRO", "trained", "weights", "gradients", "optimizer", "activations", "logits", "total")
-    for heading in (*headings, "fits", "hours"):
+    headings = ("training", "ZeRO", "trained", "weights", "gradients", "optimizer", "activations", "logits", "other")
+    for heading in (*headings, "total", "fits", "hours"):
         table.add_column(heading, justify="left" if heading == "training" else "right")
     for one in trainings:
-        parts = (one[name] / _GB for name in ("weights", "gradients", "optimizer", "activations", "logits", "total"))
+        parts = (one[name] / _GB for name in _PARTS)
         table.add_row(
             *(one["method"], str(one["zero"]), f"{one['trainable'] / 1e6:,.1f} M"),
             *(f"{part:.1f}" for part in parts),
