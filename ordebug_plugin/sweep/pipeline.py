@@ -138,7 +138,7 @@ class Pipeline:
             name=name,
             folder=self.folder,
             command=command,
-            says=dict(own),  # as NPROC_PER_NODE, by which the batch grows
+            says=dict(own) or None,  # as NPROC_PER_NODE, by which the batch grows
             environment=beside(command[0], environment),
             **more,
         )
