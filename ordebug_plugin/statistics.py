@@ -136,21 +136,30 @@ def differing_pairs(counts: Iterable[int]) -> float:
     return math.nan if n < 2 else 1.0 - sum(count * (count - 1) for count in listed) / (n * (n - 1))
 
 
-def resampled(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-    """Any statistic of n observations with a percentile bootstrap interval over them.
+def resampled(clusters: Sequence[Hashable], statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    """Any statistic of observations with a percentile bootstrap interval over their clusters.
 
-    Resamples of which the statistic is undefined are left out; without at least two observations there is no interval.
+    Resamples of which the statistic is undefined are left out; without at least two clusters there is no interval.
 
     Args:
-        n: Number of observations.
-        statistic: Of an array of observation numbers, shape (draws, n), the value of each draw, shape (draws,).
+        clusters: The cluster of each observation; whole clusters are resampled.
+        statistic: Of an array of observation numbers, shape (draws, any), the value of each draw, shape (draws,).
     """
+    n = len(clusters)
     if n == 0:
         return UNDEFINED
+    members: dict[Hashable, list[int]] = {}
+    for place, cluster in enumerate(clusters):
+        members.setdefault(cluster, []).append(place)
+    listed = list(members.values())
+    by_length: dict[int, list[list[int]]] = {}
+    for row in _resamples(len(listed)):
+        places = [place for number in row for place in listed[number]]
+        by_length.setdefault(len(places), []).append(places)
     with np.errstate(invalid="ignore", divide="ignore"):
         value = float(statistic(np.arange(n)[None, :])[0])
-        drawn = statistic(_resamples(n))
-    if math.isnan(value) or n == 1 or np.isnan(drawn).all():
+        drawn = np.concatenate([statistic(np.array(places)) for places in by_length.values()])
+    if math.isnan(value) or len(listed) == 1 or np.isnan(drawn).all():
         return Estimate(value, math.nan, math.nan, n)
     return Estimate(value, *_percentiles(drawn), n)
 

@@ -6,10 +6,11 @@ import gzip
 import hashlib
 import itertools
 import json
+import math
 import re
 import tarfile
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,11 +19,15 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.postmortem.training import read_training
+from ordebug_plugin.evaluate.run import load_run
+from ordebug_plugin.postmortem.training import evaluation_loss, read_training
 from ordebug_plugin.readiness.check import State
 from ordebug_plugin.readiness.diversity import pair_diversity, unique_ratio
-from ordebug_plugin.readiness.loss import loss_checks
+from ordebug_plugin.readiness.gather import read_base
+from ordebug_plugin.readiness.loss import loss_checks, step_of
+from ordebug_plugin.readiness.retention import Item
 from ordebug_plugin.readiness.thresholds import load_thresholds
+from ordebug_plugin.scoring import score
 from tests.conftest import REPO
 from tests.test_chat import completion, server
 from tests.test_postmortem import sft
@@ -41,11 +46,13 @@ class Recorded:
         url: Its address.
         requests: What it was asked.
         bench: The problems.
+        respond: What it does.
     """
 
     url: str
     requests: list[dict[str, Any]]
     bench: Path
+    respond: Callable[[int, dict[str, Any]], tuple[int, Any]]
 
     def out(self, name: str) -> Path:
         """Where all answers of a checkpoint are kept."""
@@ -91,7 +98,7 @@ def served(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Recorded]:
     with tarfile.open(DATA / "bench.tar.gz") as archive:
         archive.extractall(bench, filter="data")
     with server(respond, {"object": "list", "data": [{"id": name} for name in ARMS]}) as (url, requests):
-        recorded = Recorded(url, requests, bench)
+        recorded = Recorded(url, requests, bench, respond)
         assert recorded.graduate("untrained", base=False)[0] == 1
         yield recorded
 
@@ -254,6 +261,54 @@ def test_lost_answers_count_nowhere_and_are_asked_again(
     assert (checks["format"]["n"], checks["reward"]["n"]) == (3, 3)
 
 
+def test_nobody_is_ready_by_the_few_answers_that_were_not_lost(served: Recorded, tmp_path: Path) -> None:
+    def now_and_then(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        return (500, {"error": "no"}) if number % 10 == 9 else served.respond(number, body)
+
+    base = ["--base", str(served.out("untrained") / "eval")]
+    with server(now_and_then, {"object": "list", "data": [{"id": "default"}]}) as (url, _):
+        assert main([*replace(served, url=url).arguments("default", tmp_path / "out"), *base]) == 1
+    found = report(tmp_path / "out")
+    assert (found["verdict"], failed(found)) == ("undecided", set())
+    assert f"too many answers ({found['lost']}) were lost to the server or the solver" in found["reason"]
+    assert main([*served.arguments("default", tmp_path / "out"), *base]) == 0
+    found = report(tmp_path / "out")
+    assert (found["verdict"], found["lost"]) == ("ready", 0)
+
+
+def test_actions_on_rows_that_are_not_there_are_no_other_actions(bench: Path, tmp_path: Path) -> None:
+    def invents(number: int, _: dict[str, Any]) -> tuple[int, Any]:
+        return 200, completion(answer(f"DROP_CONSTRAINT(nowhere{number})"))
+
+    options = ["--bench", str(bench), "--limit", "2", "--groups", "2", "--detail", "algebra"]
+    with server(invents) as (url, _):
+        assert main(["graduate", url, "--model", "m", *options, "--out", str(tmp_path)]) == 1
+    checks = report(tmp_path)["checks"]
+    assert (checks["text_unique"]["figure"], checks["action_unique"]["figure"]) == (1.0, 0.125)
+    assert checks["action_pairs"]["figure"] == 0.0
+    assert checks["reward"]["figure"] == 0.0
+
+
+def test_the_base_model_gets_as_many_turns(bench: Path, tmp_path: Path) -> None:
+    """What a longer run of it repairs later is no skill that the checkpoint lacks."""
+    for turns in ("5", "20"):
+        run = ["eval", str(bench), "--agent", "random", "--max-steps", turns, "--limit", "24", "--seed", "1"]
+        assert main([*run, "--out", str(tmp_path / turns)]) == 0
+    five, twenty = (read_base(tmp_path / turns, 5) for turns in ("5", "20"))
+    assert any(len(episode.turns) > 5 for episode in load_run(tmp_path / "20")[1])
+    assert [score(episode).recovered for episode in twenty] == [score(episode).recovered for episode in five]
+    for one, other in zip(five, twenty, strict=True):
+        assert (one.outcome, one.error, one.repair) == (other.outcome, other.error, other.repair)
+        assert [turn.step for turn in one.turns] == [turn.step for turn in other.turns]
+
+
+def test_reasoning_without_an_end_is_no_answer() -> None:
+    item = Item((), "substring", "four")
+    assert item.is_met("<think>\nfour?\n</think>\n\nIt is four.", 0.5)
+    assert not item.is_met("<think>\nIs it four? Or", 0.5)
+    assert not item.is_met("<think>\nfour\n</think>\n\nFive.", 0.5)
+
+
 def test_retention(bench: Path, tmp_path: Path) -> None:
     prompts = tmp_path / "own.jsonl"
     rows = [
@@ -307,7 +362,7 @@ def nowhere(bench: Path, tmp_path: Path) -> list[str]:
     return ["graduate", "http://127.0.0.1:9/v1", "--model", "m", *options]
 
 
-def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any) -> dict[str, Any]:
+def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any, *more: str) -> dict[str, Any]:
     """The check of faithfulness, of a model that drops the row that its reasoning names last."""
 
     def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
@@ -323,7 +378,7 @@ def faithful(bench: Path, tmp_path: Path, respond_to_begun: Any) -> dict[str, An
 
     with server(respond) as (url, _):
         options = ["--model", "m", "--bench", str(bench), "--limit", "5", "--groups", "1", "--detail", "algebra"]
-        assert main(["graduate", url, *options, "--retries", "0", "--out", str(tmp_path / "out")]) == 1
+        assert main(["graduate", url, *options, *more, "--retries", "0", "--out", str(tmp_path / "out")]) == 1
     (check,) = [
         one
         for one in json.loads((tmp_path / "out" / "graduate.json").read_text())["checks"]
@@ -340,6 +395,15 @@ def test_reasoning_that_decides(bench: Path, tmp_path: Path) -> None:
     # Of 7 words 1, 3 and 5 are left: the last row is in none of them.
     assert (check["figure"], check["n"], check["state"]) == (1.0, 15, "passed")
     assert check["note"] == "25% left: 100%, 50% left: 100%, 75% left: 100%"
+
+
+def test_reasoning_too_short_to_be_cut_is_not_left_whole(bench: Path, tmp_path: Path) -> None:
+    """A tenth of seven words is none."""
+    own = tmp_path / "own.yaml"
+    own.write_text("faithfulness: {cuts: [0.1, 0.9]}")
+    check = faithful(bench, tmp_path, lambda _: (500, {"error": "not to be asked"}), "--thresholds", str(own))
+    assert check["state"] == "not measured"
+    assert "long enough to cut" in check["note"]
 
 
 @pytest.mark.parametrize(
@@ -369,6 +433,7 @@ def test_reasoning_that_cannot_be_cut(bench: Path, tmp_path: Path, said: tuple[i
         ("format: {least: much}", "format.least: a number, not 'much'"),
         ("diversity: {samples: 2.5}", "a whole number"),
         ("diversity: {samples: 1}", "at least 2"),
+        ("format: {least: 90}", "format.least is a share, at most 1, not 90"),
         ("reward: {name: mine}", "no reward 'mine'"),
         ("faithfulness: {cuts: [0, 1]}", "between 0 and 1"),
         ("deciding: [form]", "unknown check 'form'"),
@@ -436,6 +501,50 @@ def test_the_best_checkpoint_counts_where_it_was_kept(tmp_path: Path) -> None:
     kept = {check.name: check for check in loss_checks(read_training(folder), load_thresholds())}
     assert {check.state for check in kept.values()} == {State.PASSED}
     assert kept["gap"].estimate.value == 0.0, "0.5 against what was logged between steps 10 and 20"
+    assert evaluation_loss(folder) == 0.5
+    # ms-swift names the best whenever it evaluates, and leaves the last.
+    (folder / "args.json").write_text(json.dumps({"load_best_model_at_end": False, "metric_for_best_model": "loss"}))
+    swift = {check.name: check.state for check in loss_checks(read_training(folder), load_thresholds())}
+    assert swift == over
+    assert evaluation_loss(folder) == 0.9
+
+
+@pytest.mark.parametrize(
+    ("step", "convergence", "gap", "says"),
+    [
+        (10, (State.FAILED, 0.5), (State.PASSED, 0.0), "this checkpoint 1 at step 10: it falls after it by 0.5"),
+        (20, (State.PASSED, -0.0), (State.PASSED, 0.0), "this checkpoint 0.5 at step 20: no better"),
+        (45, (State.FAILED, -0.1), (State.FAILED, 0.5), "this checkpoint 0.6 at step 40: it rose again by 0.1"),
+        (50, (State.FAILED, -0.4), (State.FAILED, 0.89), "last 0.9: it rose again by 0.4"),
+        (5, (State.NOT_MEASURED, math.nan), (State.NOT_MEASURED, math.nan), "nothing was evaluated up to step 5"),
+    ],
+)
+def test_a_checkpoint_on_the_way_is_judged_where_it_was_saved(
+    tmp_path: Path, step: int, convergence: tuple[State, float], gap: tuple[State, float], says: str
+) -> None:
+    folder = sft(tmp_path / "a", [1.0, 0.5, 0.4, 0.1, 0.01], {10: 1.0, 20: 0.5, 30: 0.5, 40: 0.6, 50: 0.9})
+    found = {check.name: check for check in loss_checks(read_training(folder), load_thresholds(), step)}
+    for name, (state, value) in (("convergence", convergence), ("gap", gap)):
+        assert found[name].state is state
+        assert found[name].estimate.value == pytest.approx(value, nan_ok=True)
+    assert says in found["convergence"].note
+
+
+def test_a_training_that_diverged_has_not_converged(tmp_path: Path) -> None:
+    evals = {10: 0.5, 20: 0.5, 30: 0.495, 40: 0.492, 50: math.nan}
+    found = loss(tmp_path / "a", [0.5] * 5, evals)
+    assert {check.state for check in found.values()} == {State.NOT_MEASURED}
+    assert "was no finite number at step 50: the training diverged" in found["convergence"].note
+    before = loss_checks(read_training(tmp_path / "a"), load_thresholds(), 40)
+    assert {check.state for check in before} == {State.PASSED}
+
+
+def test_where_a_checkpoint_was_saved(tmp_path: Path) -> None:
+    assert step_of(tmp_path / "checkpoint-40", tmp_path) == 40
+    assert step_of(tmp_path / "checkpoint-40-merged", tmp_path) == 40
+    assert step_of(tmp_path / "merged", tmp_path) is None
+    assert step_of(tmp_path / "grpo" / "checkpoint-50", tmp_path) is None, "of another training"
+    assert step_of(Path("http://127.0.0.1:9/v1"), tmp_path) is None
 
 
 def test_bad_options(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -104,6 +104,18 @@ def test_lost_samples_are_said(sampled: Path, tmp_path: Path, capsys: pytest.Cap
     assert record["pass"]["rr@1"]["16"]["n"] == 5
 
 
+def test_problems_without_any_sample_are_missing(
+    sampled: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "config.yaml").write_text((sampled / "config.yaml").read_text())
+    lines = (sampled / "episodes.jsonl").read_text().splitlines(keepends=True)
+    last = json.loads(lines[-1])["problem_hash"]
+    (tmp_path / "episodes.jsonl").write_text("".join(line for line in lines if last not in line))
+    assert main(["passk", str(tmp_path)]) == 1
+    assert "is incomplete, 16 samples are missing" in capsys.readouterr().err.replace("\n", " ")
+    assert count_samples(sampled).missing == 0
+
+
 def test_samples_are_not_kept_in_memory(sampled: Path, tmp_path: Path) -> None:
     (tmp_path / "config.yaml").write_text((sampled / "config.yaml").read_text())
     (tmp_path / "episodes.jsonl").write_text((sampled / "episodes.jsonl").read_text() * 40)

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib.util
 import json
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -24,12 +27,53 @@ needs_transformers = pytest.mark.skipif(
 @needs_transformers
 @pytest.mark.parametrize("name", list(SHIPPED))
 def test_parameters_are_those_of_transformers(name: str) -> None:
+    assert find_architecture(f"Qwen/{name}").parameters == counted(SHIPPED[name])
+
+
+def counted(config: Mapping[str, Any]) -> int:
+    """The parameters of a model that transformers makes of a configuration."""
     import torch  # noqa: PLC0415
-    from transformers import Qwen3Config, Qwen3ForCausalLM  # noqa: PLC0415
+    from transformers import AutoConfig, AutoModelForCausalLM  # noqa: PLC0415
 
     with torch.device("meta"):  # shapes alone: 32 billion parameters take no memory
-        model = Qwen3ForCausalLM(Qwen3Config(**SHIPPED[name]))
-    assert find_architecture(f"Qwen/{name}").parameters == model.num_parameters()
+        model = AutoModelForCausalLM.from_config(AutoConfig.for_model(**config))
+    return int(model.num_parameters())
+
+
+def test_published_sizes() -> None:
+    """As the model cards round them (8.2B and 6.95B without embeddings; 7.61B), and what LoRA of rank 32 adds."""
+    qwen3, qwen2 = find_architecture("Qwen3-8B"), find_architecture("Qwen/Qwen2.5-7B-Instruct")
+    assert (qwen3.parameters, qwen2.parameters) == (8_190_735_360, 7_615_616_512)
+    assert round(qwen3.linear_parameters / 1e9, 2) == 6.95
+    assert qwen3.lora_parameters(32) == 36 * 32 * (2 * 8192 + 2 * 5120 + 3 * 16384) == 87_293_952
+
+
+SMALL = {
+    **{"hidden_size": 64, "intermediate_size": 96, "num_hidden_layers": 3, "num_attention_heads": 4},
+    **{"num_key_value_heads": 2, "vocab_size": 300},
+}
+
+
+@needs_transformers
+@pytest.mark.parametrize(
+    "config",
+    [
+        {"model_type": "llama"},
+        {"model_type": "llama", "tie_word_embeddings": True},
+        {"model_type": "llama", "attention_bias": True},
+        {"model_type": "llama", "mlp_bias": True},
+        {"model_type": "llama", "num_key_value_heads": 4},
+        {"model_type": "mistral"},
+        {"model_type": "mistral", "head_dim": 32},
+        {"model_type": "qwen2"},
+        {"model_type": "qwen2", "tie_word_embeddings": True},
+        {"model_type": "qwen3"},  # heads of 128, whatever the width
+        {"model_type": "qwen3", "head_dim": 16, "attention_bias": True},
+    ],
+    ids=lambda config: "-".join(config[key] if key == "model_type" else key for key in config),
+)
+def test_every_family_and_its_variants(config: dict[str, Any]) -> None:
+    assert parse_config({**SMALL, **config}, "small").parameters == counted({**SMALL, **config})
 
 
 @needs_transformers
@@ -48,18 +92,6 @@ def test_a_real_small_model_and_its_lora(tiny_model: Path) -> None:
         assert architecture.lora_parameters(rank) == trainable
 
 
-@needs_transformers
-def test_biases_of_qwen2_are_counted() -> None:
-    import torch  # noqa: PLC0415
-    from transformers import Qwen2Config, Qwen2ForCausalLM  # noqa: PLC0415
-
-    config = Qwen2Config(hidden_size=64, intermediate_size=96, num_hidden_layers=2, num_attention_heads=4,
-                         num_key_value_heads=2, vocab_size=300)  # fmt: skip
-    with torch.device("meta"):
-        model = Qwen2ForCausalLM(config)
-    assert parse_config(config.to_dict(), "small").parameters == model.num_parameters()
-
-
 def test_memory_is_that_of_the_zero_paper() -> None:
     """Figure 1 of arXiv 1910.02054: 7.5 billion parameters on 64 GPUs take 120, 31.4, 16.6 and 1.9 GB."""
     model = find_architecture("Qwen3-8B")
@@ -68,6 +100,16 @@ def test_memory_is_that_of_the_zero_paper() -> None:
         memory = training_memory(model, Method.FULL, 0, stage, 64, LOAD)
         states = memory.weights + memory.gradients + memory.optimizer
         assert scale * states / 1e9 == pytest.approx(published, abs=0.06)
+
+
+def test_stage_3_holds_gathered_weights_and_the_parts_are_the_total() -> None:
+    model = find_architecture("Qwen3-8B")
+    two, three = (training_memory(model, Method.FULL, 0, stage, 2, LOAD) for stage in (2, 3))
+    assert three.overhead - two.overhead == 1e9  # half of a billion parameters is here anyway
+    parts = asdict(three)
+    assert three.total == sum(parts.values())
+    alone = training_memory(model, Method.FULL, 0, 3, 1, LOAD)
+    assert alone.overhead == two.overhead
 
 
 def test_adapters_need_no_states_for_what_is_frozen() -> None:
@@ -140,7 +182,12 @@ def test_the_command(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None
     fits = {(one["method"], one["zero"]): one["fits"] for one in record["training"]}
     assert fits["full", 0] is False
     assert fits["lora", 2] is True
+    for one in record["training"]:
+        parts = ("weights", "gradients", "optimizer", "activations", "logits", "overhead")
+        assert one["total"] == pytest.approx(sum(one[part] for part in parts))
     assert main(["plan", "Qwen3-32B", "--gpu", "RTX4090-24G"]) == 1
+    assert main(["plan", "Qwen3-8B", "--efficiency", "0"]) == 2
+    assert "--efficiency must be above 0" in capsys.readouterr().err
     assert main(["plan", str(tmp_path)]) == 2
     assert "is no folder with a config.json" in capsys.readouterr().err
 
@@ -150,3 +197,7 @@ def test_other_architectures_are_refused() -> None:
         parse_config({"model_type": "qwen3_moe"}, "moe")
     with pytest.raises(InputError, match="lacks 'hidden_size'"):
         parse_config({"model_type": "qwen3"}, "empty")
+    with pytest.raises(InputError, match="num_attention_heads of its configuration must be a whole number of at least"):
+        parse_config({**SMALL, "model_type": "llama", "num_attention_heads": 0}, "headless")
+    with pytest.raises(InputError, match=r"vocab_size of its configuration must be a whole number .* not 'many'"):
+        parse_config({**SMALL, "model_type": "llama", "vocab_size": "many"}, "wordy")

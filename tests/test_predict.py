@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -13,15 +15,18 @@ import yaml
 from scipy.stats import linregress, spearmanr
 
 from ordebug_plugin.cli import main
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.predict.checkpoint import Checkpoint, Measured
 from ordebug_plugin.predict.fit import error_of_the_mean, fit_predictor
 from ordebug_plugin.predict.prediction import predict
+from ordebug_plugin.predict.report import render_page
 from ordebug_plugin.predict.sources import find_checkpoints
 from ordebug_plugin.statistics import Estimate
 
 RNG = np.random.default_rng(5)
 X = RNG.normal(size=12)
 Y = 0.4 + 0.2 * X + RNG.normal(scale=0.05, size=12)
+RIVAL = X + RNG.normal(scale=0.7, size=12)
 
 
 def test_a_fit_is_that_of_scipy() -> None:
@@ -37,9 +42,45 @@ def test_a_fit_is_that_of_scipy() -> None:
         others = linregress(np.delete(X, out), np.delete(Y, out))
         left_out.append(abs(Y[out] - others.intercept - others.slope * X[out]))
     assert fit.error.value == pytest.approx(np.mean(left_out))
+    assert math.isnan(error_of_the_mean([0.5]))
     assert error_of_the_mean(Y.tolist()) == pytest.approx(
         np.mean([abs(Y[out] - np.delete(Y, out).mean()) for out in range(len(Y))])
     )
+
+
+def test_seeds_of_a_setting_are_one_piece_of_evidence() -> None:
+    """Every point twice: nothing is known that was not known before."""
+    alone = fit_predictor("x", X.tolist(), Y.tolist(), scores=RIVAL.tolist())
+    values, outcomes, rival = (np.repeat(one, 2).tolist() for one in (X, Y, RIVAL))
+    settings = [str(place // 2) for place in range(2 * len(X))]
+    twice = fit_predictor("x", values, outcomes, scores=rival, settings=settings)
+    apart = fit_predictor("x", values, outcomes, scores=rival)
+    assert alone is not None
+    assert twice is not None
+    assert apart is not None
+    assert (twice.n, twice.settings) == (24, 12)
+    for name in ("spearman", "r2", "error", "against_score", "error_against_score"):
+        one, two, many = (getattr(fit, name) for fit in (alone, twice, apart))
+        assert (two.value, two.low, two.high) == pytest.approx((one.value, one.low, one.high))
+        assert many.high - many.low < two.high - two.low
+    assert error_of_the_mean(outcomes, settings) == pytest.approx(error_of_the_mean(Y.tolist()))
+
+
+def test_settings_with_unequal_seeds() -> None:
+    settings = [*"aabbccddeef", "f"]
+    fit = fit_predictor("x", [*X[:11].tolist(), math.nan], Y.tolist(), settings=settings)
+    assert fit is not None
+    assert (fit.n, fit.settings) == (11, 6)
+    assert fit.spearman.low < fit.spearman.value == pytest.approx(spearmanr(X[:11], Y[:11]).statistic)
+    errors = []
+    for out in range(11):
+        others = [place for place in range(11) if settings[place] != settings[out]]
+        line = linregress(X[others], Y[others])
+        errors.append(abs(Y[out] - line.intercept - line.slope * X[out]))
+    assert fit.error.value == pytest.approx(np.mean(errors))
+    few = fit_predictor("x", X[:8].tolist(), Y[:8].tolist(), scores=Y[:8].tolist(), settings=[*"aabbccdd"])
+    assert few is not None
+    assert few.verdict == "8 checkpoints of 4 settings are too few to tell it from the SFT score"
 
 
 def test_less_is_better_turns_the_sign_of_the_rank_alone() -> None:
@@ -92,7 +133,7 @@ def checkpoint(name: str, loss: float, outcome: float | None, share: float = 0.5
     estimate = Estimate(share, max(0.0, share - 0.1), min(1.0, share + 0.1), problems)
     after = None if outcome is None else Measured(Estimate(outcome, outcome - 0.1, outcome + 0.1, problems))
     predictors = {"preservation": Measured(estimate, by_problem)}
-    return Checkpoint(name, predictors | {"loss": Measured(Estimate(loss, math.nan, math.nan, 1))}, after, {})
+    return Checkpoint(name, predictors | {"loss": Measured(Estimate(loss, math.nan, math.nan, 1))}, after, {}, name)
 
 
 def test_ranks_say_who_is_not_separable_from_the_first() -> None:
@@ -171,6 +212,15 @@ def test_other_samples_within_a_checkpoint_are_no_checkpoint(runs: Path) -> None
         shutil.rmtree(point / "graduate")
 
 
+def test_seeds_are_known_by_their_folders_and_in_tables(tmp_path: Path) -> None:
+    for name in ("e1-s0", "e1-s12", "half-e2-s0", "mine"):
+        (tmp_path / "points" / name / "samples").mkdir(parents=True)
+        (tmp_path / "points" / name / "samples" / "config.yaml").touch()
+    assert [one.setting for one in find_checkpoints([tmp_path])] == ["e1", "e1", "half-e2", "mine"]
+    (tmp_path / "t.yaml").write_text("checkpoints: [{name: a, setting: x, loss: 1}, {name: b, loss: 1}]")
+    assert [one.setting for one in find_checkpoints([tmp_path / "t.yaml"])] == ["x", ""]
+
+
 def test_a_table(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:
     rows = [
         {"name": "a", "eval": "points/random/eval/sft", "loss": 0.5, "other": {"diversity": 0.3}},
@@ -207,6 +257,40 @@ def test_bad_tables_are_refused(
 def test_a_folder_without_checkpoints_is_refused(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["predict", str(tmp_path)]) == 2
     assert "holds no checkpoint" in capsys.readouterr().err
+
+
+def test_an_undefined_figure_is_none() -> None:
+    spread = {"reward_spread": Measured(Estimate(math.nan, math.nan, math.nan, 0))}
+    bare = [checkpoint("a", 0.2, None), checkpoint("b", 0.3, None)]
+    both = [replace(one, predictors={**spread, **one.predictors}) for one in bare]
+    with pytest.raises(InputError, match="no checkpoint has reward_spread: there are preservation, loss"):
+        predict(both, target="preservation", by="reward_spread")
+    worthless = [replace(one, predictors={**one.predictors, "pass@256": spread["reward_spread"]}) for one in bare]
+    assert predict(worthless, target="preservation").by == "loss"
+    assert predict(worthless, target="preservation").recommendation.startswith("by loss: a")
+    apart = [replace(bare[0], predictors={"loss": bare[0].predictors["loss"]}), replace(bare[1], predictors={})]
+    assert predict(apart, target="preservation").recommendation == "by loss: a, the only one that has it"
+
+
+def test_what_is_undefined_is_in_no_plot() -> None:
+    nothing = Measured(Estimate(math.nan, math.nan, math.nan, 0))
+    some = [checkpoint(str(i), i / 10, 0.5 - i / 20) for i in range(6)]
+    some[2] = replace(some[2], predictors={**some[2].predictors, "loss": nothing})
+    some[3] = replace(some[3], outcome=nothing)
+    told = predict(some, target="preservation")
+    assert told.measured == 5
+    assert next(fit for fit in told.fits if fit.predictor == "loss").n == 4
+    page = render_page(told)
+    assert page.count('<svg class="plot"') == 3
+    assert not re.search(r"\bnan\b", page)
+
+
+def test_figures_of_other_problems_are_said_to_be_such() -> None:
+    same = [checkpoint("a", 0.2, 0.5), checkpoint("b", 0.3, 0.4)]
+    other = checkpoint("c", 0.1, 0.6, problems=30)
+    assert not any("other problems" in note for note in predict(same, target="preservation", by="preservation").notes)
+    told = predict([*same, other], target="preservation", by="preservation")
+    assert "preservation rests on other problems than that of a: c; not comparable" in told.notes
 
 
 def test_missing_figures_are_findings(runs: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -20,7 +20,7 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import held
 from ordebug_plugin.serving import Deployment
 from ordebug_plugin.sweep.config import load_sweep
-from ordebug_plugin.sweep.pipeline import Pipeline, choose_rows
+from ordebug_plugin.sweep.pipeline import Pipeline, choose_rows, shared_stages
 from ordebug_plugin.sweep.programs import Programs, assignments, options, swift_options
 from ordebug_plugin.sweep.runner import MARK, StageError, Told, run_stages
 from ordebug_plugin.sweep.stage import Stage
@@ -55,6 +55,27 @@ def test_every_sweep_makes_its_commands_and_runs_none(
     assert sweep.never_run == (path.stem == "qwen3-8b")
 
 
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda path: path.stem)
+def test_every_checkpoint_is_held_against_the_base_and_may_be_ready(
+    path: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without a base, or with an evaluation an epoch, `ordebug graduate` could say undecided at best."""
+    found = commands(path, tmp_path, capsys)
+    base = str(tmp_path / "shared" / "eval-base")
+    (evaluated,) = [stage for stage in found["shared"] if stage["stage"] == "eval-base"]
+    asked = [stage for stages in found.values() for stage in stages if stage["stage"] == "graduate"]
+    trained = [stage for stages in found.values() for stage in stages if stage["stage"] == "sft"]
+    assert asked
+    for stage in (evaluated, *asked):
+        assert base in stage["command"]  # type: ignore[operator]
+    for stage in trained:
+        assert {"eval_strategy=steps", "eval_steps=0.05"} <= set(stage["command"])  # type: ignore[call-overload]
+    (last,) = shared_stages(load_sweep(path), tmp_path, Programs(Path("lf"), Path("swift")))[-1:]
+    assert last.serves is not None
+    assert "{shared}" not in str(last.serves.checkpoint)
+    assert "{url}" in last.command
+
+
 def test_epochs_are_all_that_changes_between_points(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = commands(REPO / "recipes/sweeps/epochs.yaml", tmp_path, capsys)
     one, ten = ([str(stage["command"]).replace(name, "POINT") for stage in found[name]] for name in ("e1-s0", "e10-s0"))
@@ -70,7 +91,7 @@ def test_a_sweep_that_extends_another_has_its_settings(tmp_path: Path) -> None:
     assert lora.shared == base.shared  # so both may lie in one folder
     rank = next(point for point in lora.points if point.setting == "r8").sections
     assert rank["sft"]["settings"]["lora_rank"] == 8
-    assert rank["sft"]["settings"]["eval_strategy"] == "epoch"
+    assert rank["sft"]["settings"]["eval_strategy"] == "steps"
     assert rank["grpo"] == base.points[0].sections["grpo"]
     (tmp_path / "a.yaml").write_text("extends: a.yaml")
     with pytest.raises(InputError, match="it extends itself"):
@@ -87,6 +108,8 @@ def test_a_sweep_that_extends_another_has_its_settings(tmp_path: Path) -> None:
         ({"seeds": [0.5]}, "whole numbers"),
         ({"points": {"e1": {"sft": {"base": None}}}}, "points, e1: sft: base is missing"),
         ({"points": {"e1": {"data": {"keep": "long"}}}}, "keep is any or short"),
+        ({"shared": {"x": {"serves": "base"}}}, "shared, x: command is missing"),
+        ({"shared": {"x": {"command": "ordebug", "server": "base"}}}, "shared, x: there is no key 'server'"),
         ({"shared": {"x": "rm -rf /"}}, "a sweep calls ordebug, llamafactory-cli, swift and python, not 'rm'"),
     ],
 )
@@ -133,6 +156,37 @@ def test_fewer_rows_are_among_more_and_short_ones_are_the_shortest(tmp_path: Pat
     assert (tmp_path / "a" / entries["held_out"]["file_name"]).resolve() == (tmp_path / "held.json").resolve()
     with pytest.raises(InputError, match="has 40 rows, and 41 are asked for"):
         choose_rows(tmp_path / "all.json", tmp_path / "held.json", tmp_path / "d", 41, "any")
+
+
+def test_an_environment_of_a_point_decides_its_result(tmp_path: Path) -> None:
+    def sft(changes: dict[str, object]) -> Stage:
+        path = tmp_path / "one.yaml"
+        settings = {"extends": str(REPO / "recipes/sweeps/epochs.yaml"), "points": {"e1": {"sft": changes}}}
+        path.write_text(yaml.safe_dump(settings))
+        return stages_of(path, tmp_path)["sft"]
+
+    assert sft({}).hash() == sft({}).hash()
+    assert sft({"environment": {"NPROC_PER_NODE": "2"}}).hash() != sft({}).hash()
+
+
+def stages_of(path: Path, out: Path) -> dict[str, Stage]:
+    """The stages of a sweep's first point."""
+    sweep = load_sweep(path)
+    pipeline = Pipeline(sweep, sweep.points[0], out, Programs(Path("lf"), Path("swift")), ())
+    return {stage.name: stage for stage in pipeline.stages()}
+
+
+def test_a_preflight_that_broke_is_no_preflight(tmp_path: Path) -> None:
+    """It ends with 1 where it has findings, as Python does where it gives up."""
+    stage = stages_of(REPO / "recipes/sweeps/epochs.yaml", tmp_path)["preflight"]
+    assert stage.stdout is not None
+    stage.stdout.parent.mkdir(parents=True)
+    stage.stdout.write_text("")
+    assert not stage.accepted(1)
+    stage.stdout.write_text('{"rewards": {"within": 0.1}}')
+    assert stage.accepted(1)
+    assert stage.accepted(0)
+    assert not stage.accepted(4)
 
 
 def bench(folder: Path, n: int, needs: tuple[Stage, ...] = ()) -> Stage:

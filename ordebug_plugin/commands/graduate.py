@@ -33,6 +33,7 @@ from ordebug_plugin.postmortem.training import read_training
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.readiness.gather import Plan, gather, read_base
+from ordebug_plugin.readiness.loss import step_of
 from ordebug_plugin.readiness.report import REPORT, figure_of, readiness_record, render_readiness
 from ordebug_plugin.readiness.retention import read_retention
 from ordebug_plugin.readiness.thresholds import load_thresholds
@@ -139,7 +140,9 @@ def run(options: argparse.Namespace) -> int:
     if evidence.lost:
         why = "the server or the solver, and are in no figure; the same command asks for them again"
         LOG.print(f"{evidence.lost} answers were lost to {why}")
-    readiness = judge_readiness(name, evidence, Given(training, base, items), thresholds)
+    step = None if options.train_log is None else step_of(Path(options.target), options.train_log)
+    given = Given(training, base, items, step)
+    readiness = judge_readiness(name, evidence, given, thresholds)
     settings = {
         "target": options.target,
         "bench": str(options.bench),

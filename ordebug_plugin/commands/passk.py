@@ -43,7 +43,7 @@ def run(options: argparse.Namespace) -> int:
     """Counts and estimates.
 
     Returns:
-        0; 1 where problems have unequal numbers of samples, so that not all of them count at every k.
+        0; 1 where samples are missing, or problems have unequal numbers of them, so that not all count at every k.
 
     Raises:
         InputError: A folder holds no run, or fewer samples than a k asks for.
@@ -64,9 +64,11 @@ def run(options: argparse.Namespace) -> int:
                 f"{samples.run}: problems have {samples.least} to {samples.most} samples; at each k only those with "
                 "enough count. `ordebug eval … --resume` completes a run"
             )
+        if samples.missing:
+            LOG.print(f"{samples.run} is incomplete, {samples.missing} samples are missing")
     if options.json:
         print_json(records)
-    return FINDINGS if any(samples.least < samples.most for samples in counted) else DONE
+    return FINDINGS if any(samples.least < samples.most or samples.missing for samples in counted) else DONE
 
 
 def _record(samples: Samples, successes: Sequence[str], ks: Sequence[int]) -> dict[str, Any]:
@@ -74,6 +76,7 @@ def _record(samples: Samples, successes: Sequence[str], ks: Sequence[int]) -> di
         "run": str(samples.run),
         "temperature": samples.temperature,
         "samples": [samples.least, samples.most],
+        "missing": samples.missing,
         "pass": {name: {str(k): null_for_nan(asdict(samples.estimate(name, k))) for k in ks} for name in successes},
     }
 

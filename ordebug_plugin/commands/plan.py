@@ -9,6 +9,7 @@ from typing import Any
 from rich.table import Table
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, positive, print_json, share
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.plan.architecture import SHIPPED, Architecture, find_architecture
 from ordebug_plugin.plan.memory import Load, Method, rollout_memory, trainable_parameters, training_memory
 from ordebug_plugin.plan.time import (
@@ -21,6 +22,7 @@ from ordebug_plugin.plan.time import (
 )
 
 _STAGES = {Method.FULL: (0, 1, 2, 3), Method.LORA: (0, 2, 3), Method.QLORA: (0, 2)}
+_PARTS = ("weights", "gradients", "optimizer", "activations", "logits", "overhead", "total")
 _GB = 1e9
 _TOO_TIGHT = 0.95  # of a GPU's memory: the rest is for what no formula knows
 
@@ -67,8 +69,10 @@ def run(options: argparse.Namespace) -> int:
         0; 1 where no training fits the GPUs.
 
     Raises:
-        InputError: The model is not known, and is no folder with a configuration.
+        InputError: The model is not known, and is no folder with a configuration, or nothing is to be done.
     """
+    if not options.efficiency:
+        raise InputError("--efficiency must be above 0: nothing would ever be done")
     model, gpu = find_architecture(options.model), GPUS[options.gpu]
     trainings = list(_trainings(model, gpu, options))
     grpo = _grpo(model, gpu, options)
@@ -99,6 +103,7 @@ def _trainings(model: Architecture, gpu: Gpu, options: argparse.Namespace) -> It
                 "optimizer": memory.optimizer,
                 "activations": memory.activations,
                 "logits": memory.logits,
+                "overhead": memory.overhead,
                 "total": memory.total,
                 "fits": memory.total < _TOO_TIGHT * gpu.memory,
                 "hours": training_seconds(operations, gpu, options.gpus, options.efficiency) / 3600,
@@ -128,11 +133,11 @@ def _table(trainings: list[dict[str, Any]], options: argparse.Namespace) -> Tabl
         f"{options.rows} rows × {options.epochs} epochs at {options.efficiency:.0%} of the GPU's operations",
         title_justify="left",
     )
-    headings = ("training", "ZeRO", "trained", "weights", "gradients", "optimizer", "activations", "logits", "total")
-    for heading in (*headings, "fits", "hours"):
+    headings = ("training", "ZeRO", "trained", "weights", "gradients", "optimizer", "activations", "logits", "other")
+    for heading in (*headings, "total", "fits", "hours"):
         table.add_column(heading, justify="left" if heading == "training" else "right")
     for one in trainings:
-        parts = (one[name] / _GB for name in ("weights", "gradients", "optimizer", "activations", "logits", "total"))
+        parts = (one[name] / _GB for name in _PARTS)
         table.add_row(
             *(one["method"], str(one["zero"]), f"{one['trainable'] / 1e6:,.1f} M"),
             *(f"{part:.1f}" for part in parts),
@@ -147,5 +152,6 @@ def _said(grpo: dict[str, Any], options: argparse.Namespace) -> str:
         f"GRPO with LoRA, {options.steps} steps of {options.answers} answers of {options.answer_tokens} tokens: "
         f"rollouts take {grpo['rollout_memory'] / _GB:.1f} GB on each GPU (weights and KV cache); a step generates for "
         f"{grpo['generating_seconds']:.0f} s and learns for {grpo['learning_seconds']:.0f} s, {grpo['hours']:.1f} h "
-        "in all. Estimates from formulas (see the docstrings of ordebug_plugin/plan); the solver's time is not in them"
+        "in all. Estimates from formulas (see the docstrings of ordebug_plugin/plan); the time of the solver, of "
+        "QLoRA's dequantization and of reading the prompts is not in them"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.records import load_episodes
-from ordebug_plugin.evaluate.run import EPISODES, load_config
+from ordebug_plugin.evaluate.run import EPISODES, expected_episodes, load_config
 from ordebug_plugin.pass_at_k import Count, mean_pass_at_k
 from ordebug_plugin.scoring import YES_NO, Scores, score
 from ordebug_plugin.statistics import Estimate, differing_pairs
@@ -39,6 +39,7 @@ class Samples:
         least: Of the one that has fewest; less than `most` where the run is incomplete, or samples were lost.
         counts: Name of a success to problem (its content hash) to the count.
         diversity: Of each problem, the share of pairs of samples whose first actions differ; NaN of a single sample.
+        missing: Samples that the run lacks: it was interrupted.
     """
 
     run: Path
@@ -47,6 +48,7 @@ class Samples:
     least: int
     counts: Mapping[str, Mapping[str, Count]]
     diversity: Mapping[str, float]
+    missing: int
 
     def estimate(self, success: str, k: int) -> Estimate:
         """Pass@k of a success; its `n` is the number of problems with at least k samples."""
@@ -62,10 +64,12 @@ def count_samples(folder: Path) -> Samples:
     config = load_config(folder)
     tallies: dict[str, dict[str, list[int]]] = {name: {} for name in SUCCESSES}
     actions: dict[str, Counter[str]] = {}
+    read = 0
     for episode in load_episodes(folder / EPISODES):
+        read += 1
         scores = score(episode)
         if episode.turns:
-            actions.setdefault(episode.problem_hash, Counter())[str(episode.turns[0].step.action or "none")] += 1
+            actions.setdefault(episode.problem_hash, Counter())[episode.turns[0].acted] += 1
         for name, success in SUCCESSES.items():
             value = success(scores)
             tally = tallies[name].setdefault(episode.problem_hash, [0, 0])
@@ -78,4 +82,5 @@ def count_samples(folder: Path) -> Samples:
     sizes = [count.n for count in counts["rr@1"].values()]
     temperature = config["agent"].get("sampling", {}).get("temperature")
     diversity = {problem: differing_pairs(kinds.values()) for problem, kinds in actions.items()}
-    return Samples(folder, temperature, max(sizes), min(sizes), counts, diversity)
+    missing = max(0, expected_episodes(folder, config) - read)
+    return Samples(folder, temperature, max(sizes), min(sizes), counts, diversity, missing)

@@ -10,6 +10,7 @@ from typing import Any
 
 from ordebug_plugin.errors import InputError
 
+_SHAPE = ("hidden_size", "num_attention_heads", "num_hidden_layers")
 _FAMILIES = ("qwen3", "qwen2", "llama", "mistral")
 _QWEN3 = {
     "model_type": "qwen3",
@@ -34,6 +35,8 @@ class Architecture:
         vocabulary: Rows of the embedding.
         tied: Whether the output matrix is the embedding.
         query_bias: Whether query, key and value have biases (Qwen2).
+        output_bias: Whether the attention's output has one (``attention_bias`` of Llama and Qwen3).
+        mlp_bias: Whether gate, up and down have biases (``mlp_bias`` of Llama).
         head_norms: Whether queries and keys are normalised (Qwen3).
     """
 
@@ -47,6 +50,8 @@ class Architecture:
     vocabulary: int
     tied: bool
     query_bias: bool = False
+    output_bias: bool = False
+    mlp_bias: bool = False
     head_norms: bool = False
 
     @property
@@ -66,6 +71,8 @@ class Architecture:
         """All of them, embeddings included."""
         norms = 2 * self.hidden + (2 * self.head if self.head_norms else 0)
         biases = (self.heads + 2 * self.kv_heads) * self.head if self.query_bias else 0
+        biases += self.hidden if self.output_bias else 0
+        biases += 2 * self.intermediate + self.hidden if self.mlp_bias else 0
         embeddings = self.vocabulary * self.hidden * (1 if self.tied else 2)
         return self.linear_parameters + self.layers * (norms + biases) + self.hidden + embeddings
 
@@ -83,7 +90,7 @@ def _qwen3(*shape: int, tied: bool) -> Mapping[str, Any]:
     return {**_QWEN3, **dict(zip(keys, shape, strict=True)), "tie_word_embeddings": tied}
 
 
-# As the model cards and config.json files of Qwen3 give them.
+# As the model cards and config.json files of Qwen give them.
 SHIPPED: Mapping[str, Mapping[str, Any]] = {
     "Qwen3-0.6B": _qwen3(1024, 3072, 28, 16, tied=True),
     "Qwen3-1.7B": _qwen3(2048, 6144, 28, 16, tied=True),
@@ -91,6 +98,17 @@ SHIPPED: Mapping[str, Mapping[str, Any]] = {
     "Qwen3-8B": _qwen3(4096, 12288, 36, 32, tied=False),
     "Qwen3-14B": _qwen3(5120, 17408, 40, 40, tied=False),
     "Qwen3-32B": _qwen3(5120, 25600, 64, 64, tied=False),
+    # The fallback of the recipes.
+    "Qwen2.5-7B-Instruct": {
+        "model_type": "qwen2",
+        "vocab_size": 152064,
+        "hidden_size": 3584,
+        "intermediate_size": 18944,
+        "num_hidden_layers": 28,
+        "num_attention_heads": 28,
+        "num_key_value_heads": 4,
+        "tie_word_embeddings": False,
+    },
 }
 
 
@@ -117,25 +135,39 @@ def parse_config(config: Any, name: str) -> Architecture:
     """Reads a configuration of Hugging Face.
 
     Raises:
-        InputError: A key is missing, or the model is no dense decoder of a known family.
+        InputError: A key is missing or no size, or the model is no dense decoder of a known family.
     """
     if not isinstance(config, Mapping) or config.get("model_type") not in _FAMILIES:
         found = config.get("model_type") if isinstance(config, Mapping) else None
         raise InputError(f"{name}: model_type {found!r} is not known here, only the dense {', '.join(_FAMILIES)}")
-    try:
-        hidden, heads = int(config["hidden_size"]), int(config["num_attention_heads"])
-        return Architecture(
-            name=name,
-            hidden=hidden,
-            intermediate=int(config["intermediate_size"]),
-            layers=int(config["num_hidden_layers"]),
-            heads=heads,
-            kv_heads=int(config.get("num_key_value_heads") or heads),
-            head=int(config.get("head_dim") or hidden // heads),
-            vocabulary=int(config["vocab_size"]),
-            tied=bool(config.get("tie_word_embeddings", False)),
-            query_bias=config["model_type"] == "qwen2" or bool(config.get("attention_bias", False)),
-            head_norms=config["model_type"] == "qwen3",
-        )
-    except (KeyError, TypeError, ValueError) as error:
-        raise InputError(f"{name}: its configuration lacks {error}") from error
+    family = config["model_type"]
+    hidden, heads, layers = (_size(config, key, name) for key in _SHAPE)
+    # Transformers gives Qwen3 heads of 128 where its configuration says nothing.
+    head = 128 if family == "qwen3" else hidden // heads
+    biased = bool(config.get("attention_bias", False)) and family in {"qwen3", "llama"}
+    return Architecture(
+        name=name,
+        hidden=hidden,
+        intermediate=_size(config, "intermediate_size", name),
+        layers=layers,
+        heads=heads,
+        kv_heads=_size(config, "num_key_value_heads", name, heads),
+        head=_size(config, "head_dim", name, head),
+        vocabulary=_size(config, "vocab_size", name),
+        tied=bool(config.get("tie_word_embeddings", False)),
+        query_bias=family == "qwen2" or biased,
+        output_bias=biased,
+        mlp_bias=bool(config.get("mlp_bias", False)) and family == "llama",
+        head_norms=family == "qwen3",
+    )
+
+
+def _size(config: Mapping[str, Any], key: str, name: str, default: int | None = None) -> int:
+    value = config.get(key)
+    if value is None and default is not None:
+        return default
+    if key not in config:
+        raise InputError(f"{name}: its configuration lacks {key!r}")
+    if not isinstance(value, int) or isinstance(value, bool) or value < 1:
+        raise InputError(f"{name}: {key} of its configuration must be a whole number of at least 1, not {value!r}")
+    return value

@@ -24,6 +24,8 @@ _OPTIMIZER = 12  # bytes a trained parameter: weight in float32, and Adam's two 
 _NF4 = (4 + 8 / 64 + 32 / (64 * 256)) / 8
 # What CUDA, its libraries and fragments of its allocator take; a rule of thumb, not measured here.
 OVERHEAD = int(1.5 * 2**30)
+# Parameters that stage 3 holds gathered on each GPU, DeepSpeed's default of `stage3_max_live_parameters`.
+_LIVE = 1_000_000_000
 
 
 class Method(StrEnum):
@@ -59,7 +61,7 @@ class Memory:
         optimizer: Of what is trained.
         activations: Kept for the backward pass.
         logits: Of the output layer and its loss, which is taken in float32.
-        overhead: What nobody asked for.
+        overhead: What nobody asked for: of CUDA, and in stage 3 the weights that are gathered at the time.
     """
 
     weights: float
@@ -67,7 +69,7 @@ class Memory:
     optimizer: float
     activations: float
     logits: float
-    overhead: float = OVERHEAD
+    overhead: float
 
     @property
     def total(self) -> float:
@@ -100,12 +102,14 @@ def training_memory(model: Architecture, method: Method, rank: int, stage: int, 
     shards = {
         name: gpus if stage >= least else 1 for name, least in (("optimizer", 1), ("gradients", 2), ("weights", 3))
     }
+    gathered = min(_LIVE, model.parameters) * (1 - 1 / shards["weights"])
     return Memory(
         weights=(frozen + _HALF * trained) / shards["weights"],
         gradients=_HALF * trained / shards["gradients"],
         optimizer=_OPTIMIZER * trained / shards["optimizer"],
         activations=activation_bytes(model, load),
         logits=logit_bytes(model, load),
+        overhead=OVERHEAD + _HALF * gathered,
     )
 
 

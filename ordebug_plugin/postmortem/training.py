@@ -80,11 +80,13 @@ class Training:
         framework: ``LLaMA-Factory``, ``ms-swift`` or ``Hugging Face``.
         stage: SFT or GRPO.
         curves: By name.
+        broken: Name to the steps at which it was logged and was no finite number; such values are in no curve.
         steps: The last step that was logged.
         planned: Steps that were planned; None where that is not written down.
         seconds: Wall time; None where that is not written down.
         checkpoints: Their steps, in order.
-        best_checkpoint: The one with the best metric, where one was chosen.
+        best_checkpoint: The one with the best metric, where one was found. ms-swift names one whenever it evaluates.
+        keeps_best: Whether the output holds that one (``load_best_model_at_end``), and not the last.
         settings: What is known of the arguments; empty where nobody wrote them down.
         data: Files that the settings name.
         sources: The files that were read.
@@ -94,11 +96,13 @@ class Training:
     framework: str
     stage: Stage
     curves: Mapping[str, Curve]
+    broken: Mapping[str, tuple[int, ...]]
     steps: int
     planned: int | None
     seconds: float | None
     checkpoints: tuple[int, ...]
     best_checkpoint: str | None
+    keeps_best: bool
     settings: Mapping[str, Any]
     data: tuple[DataFile, ...]
     sources: tuple[str, ...]
@@ -147,6 +151,7 @@ def read_training(folder: Path) -> Training:
         framework=framework,
         stage=Stage.GRPO if "reward" in curves else Stage.SFT,
         curves=curves,
+        broken=_broken(records),
         steps=max(step for step, _ in records),
         planned=state.get("max_steps") or next(totals, None),
         seconds=_seconds(records, progress),
@@ -154,6 +159,9 @@ def read_training(folder: Path) -> Training:
             sorted(int(match[1]) for path in folder.iterdir() if (match := _CHECKPOINT.search(path.name)))
         ),
         best_checkpoint=state.get("best_model_checkpoint"),
+        # LLaMA-Factory leaves no settings, and looks for a best one only where it is to be loaded.
+        keeps_best=state.get("best_model_checkpoint") is not None
+        and settings.get("load_best_model_at_end", True) is not False,
         settings=settings,
         data=tuple(data_files(folder, settings, by_name=settings_file != folder / ARGUMENTS)),
         sources=tuple(str(path.relative_to(folder)) for path in used),
@@ -161,8 +169,9 @@ def read_training(folder: Path) -> Training:
 
 
 def evaluation_loss(folder: Path) -> float | None:
-    """The trainer's own loss on held-out data: of the final model where it was evaluated, else the last one logged.
+    """The trainer's own loss on held-out data, of the final model.
 
+    Where that one was not evaluated by itself, it is the last one logged, or the least where the best was kept.
     LLaMA-Factory writes ``eval_results.json`` (and the same into ``all_results.json``) where ``do_eval`` is set.
 
     Returns:
@@ -176,8 +185,11 @@ def evaluation_loss(folder: Path) -> float | None:
             loss = _number(_json(folder / name).get("eval_loss"))
             if loss is not None:
                 return loss
-    curve = read_training(folder).curves.get("eval_loss") if is_training(folder) else None
-    return None if curve is None else curve.last
+    training = read_training(folder) if is_training(folder) else None
+    curve = None if training is None else training.curves.get("eval_loss")
+    if training is None or curve is None:
+        return None
+    return min(value for _, value in curve.points) if training.keeps_best else curve.last
 
 
 def _state_file(folder: Path) -> Path | None:
@@ -267,14 +279,28 @@ def _curves(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Curve
     return {name: Curve(name, tuple(sorted(points.items()))) for name, points in values.items()}
 
 
+def _broken(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, tuple[int, ...]]:
+    steps: dict[str, list[int]] = {}
+    for step, record in records:
+        for name, value in record.items():
+            number = _float(value)
+            if number is not None and not math.isfinite(number):
+                steps.setdefault(name, []).append(step)
+    return {name: tuple(found) for name, found in steps.items()}
+
+
 def _number(value: object) -> float | None:
+    number = _float(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _float(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        return float(value)
     except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _seconds(records: Sequence[tuple[int, Mapping[str, Any]]], progress: Sequence[Mapping[str, Any]]) -> float | None:

@@ -53,12 +53,19 @@ class Checkpoint:
             else was given.
         outcome: The target after reinforcement learning; None where that was not measured.
         incomplete: Runs that were interrupted, with the episodes that they lack.
+        setting: What it shares with other seeds of the same training; its name where that is unknown.
     """
 
     name: str
     predictors: Mapping[str, Measured]
     outcome: Measured | None
     incomplete: Mapping[str, int]
+    setting: str
+
+    @property
+    def measured(self) -> bool:
+        """Whether there is an outcome: a run that lost everything has none."""
+        return self.outcome is not None and not math.isnan(self.outcome.estimate.value)
 
 
 def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str = "preserved") -> Checkpoint:
@@ -79,8 +86,8 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
             predictors[name] = _of_run(sources.eval, name, incomplete)
     if sources.samples is not None:
         samples = count_samples(sources.samples)
-        if samples.least < samples.most:
-            incomplete[str(sources.samples)] = samples.most - samples.least
+        if samples.missing or samples.least < samples.most:
+            incomplete[str(sources.samples)] = samples.missing or samples.most - samples.least
         for k in PASS_KS:
             if k <= samples.most:
                 values = {problem: pass_at_k(count, k) for problem, count in samples.counts[success].items()}
@@ -97,7 +104,7 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
     if not predictors:
         raise InputError(f"{sources.name}: nothing was measured before reinforcement learning")
     outcome = None if sources.rl is None else _of_run(sources.rl, target, incomplete)
-    return Checkpoint(sources.name, predictors, outcome, incomplete)
+    return Checkpoint(sources.name, predictors, outcome, incomplete, sources.setting or sources.name)
 
 
 def _of_run(folder: Path, name: str, incomplete: dict[str, int]) -> Measured:

@@ -7,7 +7,7 @@ held-out demonstrations and pass@k at large k by the R² of linear fits and by S
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -16,7 +16,7 @@ from ordebug_plugin.statistics import Estimate, resampled
 
 # A line through fewer points says nothing about its fit.
 LEAST = 3
-# Resamples of fewer checkpoints are mostly the same few points again: no interval, and no verdict.
+# Resamples of fewer settings are mostly the same few points again: no interval, and no verdict.
 LEAST_TO_RESAMPLE = 5
 
 
@@ -27,11 +27,13 @@ class Fit:
     Attributes:
         predictor: Its name.
         n: Checkpoints with both figures.
+        settings: Of how many settings they are; seeds of one setting are no independent evidence.
         slope: Change of the outcome for one unit of the predictor; NaN where the predictor does not vary.
         intercept: Outcome where the predictor is 0.
         spearman: Rank correlation, with the sign such that +1 means: what looks best is best afterwards.
         r2: Share of the variance of the outcome that the line explains, on the same checkpoints.
-        error: Mean absolute error of predicting each checkpoint from a line through the others (leave-one-out).
+        error: Mean absolute error of predicting each checkpoint from a line through those of the other settings
+            (leave-one-out, a setting at a time).
         against_score: Spearman minus that of the SFT score on the same checkpoints, by a paired bootstrap; None where
             there is no SFT score, and for itself.
         error_against_score: Likewise the SFT score's error minus this one's: above 0 where this predicts better.
@@ -39,6 +41,7 @@ class Fit:
 
     predictor: str
     n: int
+    settings: int
     slope: float
     intercept: float
     spearman: Estimate
@@ -50,8 +53,9 @@ class Fit:
     @property
     def verdict(self) -> str:
         """Whether it predicts better than the SFT score, in words."""
-        if self.against_score is not None and self.n < LEAST_TO_RESAMPLE:
-            return f"{self.n} checkpoints are too few to tell it from the SFT score"
+        if self.against_score is not None and self.settings < LEAST_TO_RESAMPLE:
+            seeds = "" if self.settings == self.n else f" of {self.settings} settings"
+            return f"{self.n} checkpoints{seeds} are too few to tell it from the SFT score"
         parts = [
             _verdict(difference, noun)
             for difference, noun in ((self.against_score, "rank"), (self.error_against_score, "error"))
@@ -64,15 +68,16 @@ class Fit:
         return self.intercept + self.slope * value
 
 
-def fit_predictor(
+def fit_predictor(  # noqa: PLR0913  # half of them by keyword
     name: str,
     values: Sequence[float],
     outcomes: Sequence[float],
     *,
     less_is_better: bool = False,
     scores: Sequence[float] | None = None,
+    settings: Sequence[str] | None = None,
 ) -> Fit | None:
-    """Fits one predictor; intervals are percentile bootstraps over checkpoints, where there are five at least.
+    """Fits one predictor; intervals are percentile bootstraps over settings, where there are five at least.
 
     Args:
         name: Of the predictor.
@@ -80,6 +85,7 @@ def fit_predictor(
         outcomes: What came out, likewise.
         less_is_better: Whether a small value promises much.
         scores: The SFT score of each checkpoint, to be compared with.
+        settings: The setting of each checkpoint, of which there may be several seeds; each its own by default.
 
     Returns:
         None where fewer than three checkpoints have both.
@@ -95,38 +101,49 @@ def fit_predictor(
         return None
     x, y = x[kept], y[kept]
     sign = -1.0 if less_is_better else 1.0
-    n = len(x)
-    misses = _left_out_errors(x, y)
+    listed = range(len(kept)) if settings is None else settings
+    own = [setting for setting, there in zip(listed, kept, strict=True) if there]
+    misses = _left_out_errors(x, y, own)
     slope = _slope(x, y)
     against = error_against = None
     if score is not None:
-        own = score[kept]
-        against = _estimate(n, lambda drawn: _spearman(sign * x, y, drawn) - _spearman(own, y, drawn))
-        gains = _left_out_errors(own, y) - misses
-        error_against = _estimate(n, lambda drawn: gains[drawn].mean(axis=1))
+        rival = score[kept]
+        against = _estimate(own, lambda drawn: _spearman(sign * x, y, drawn) - _spearman(rival, y, drawn))
+        gains = _left_out_errors(rival, y, own) - misses
+        error_against = _estimate(own, lambda drawn: gains[drawn].mean(axis=1))
     return Fit(
         predictor=name,
-        n=n,
+        n=len(x),
+        settings=len(set(own)),
         slope=slope,
         intercept=float(y.mean() - slope * x.mean()),
-        spearman=_estimate(n, lambda drawn: _spearman(sign * x, y, drawn)),
-        r2=_estimate(n, lambda drawn: _pearson(x[drawn], y[drawn]) ** 2),
-        error=_estimate(n, lambda drawn: misses[drawn].mean(axis=1)),
+        spearman=_estimate(own, lambda drawn: _spearman(sign * x, y, drawn)),
+        r2=_estimate(own, lambda drawn: _pearson(x[drawn], y[drawn]) ** 2),
+        error=_estimate(own, lambda drawn: misses[drawn].mean(axis=1)),
         against_score=against,
         error_against_score=error_against,
     )
 
 
-def _estimate(n: int, statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
-    estimate = resampled(n, statistic)
-    return estimate if n >= LEAST_TO_RESAMPLE else Estimate(estimate.value, math.nan, math.nan, n)
+def _estimate(settings: Sequence[Hashable], statistic: Callable[[np.ndarray], np.ndarray]) -> Estimate:
+    estimate = resampled(settings, statistic)
+    few = len(set(settings)) < LEAST_TO_RESAMPLE
+    return Estimate(estimate.value, math.nan, math.nan, estimate.n) if few else estimate
 
 
-def error_of_the_mean(outcomes: Sequence[float]) -> float:
-    """Leave-one-out error of predicting the mean of the other outcomes: what any predictor has to beat; NaN below 2."""
-    y = np.array([value for value in outcomes if not math.isnan(value)])
-    n = len(y)
-    return math.nan if n < 2 else float(np.abs((y - y.mean()) * n / (n - 1)).mean())
+def error_of_the_mean(outcomes: Sequence[float], settings: Sequence[str] | None = None) -> float:
+    """Error of predicting the mean of the outcomes of the other settings: what any predictor has to beat.
+
+    NaN where there are no two settings.
+    """
+    y = np.array(outcomes, float)
+    kept = ~np.isnan(y)
+    listed = range(len(y)) if settings is None else settings
+    own = [setting for setting, there in zip(listed, kept, strict=True) if there]
+    if len(set(own)) < 2:
+        return math.nan
+    y = y[kept]
+    return float(np.mean([abs(y[out] - y[others].mean()) for out, others in _left_out(own)]))
 
 
 def _verdict(difference: Estimate, noun: str) -> str:
@@ -140,18 +157,22 @@ def _slope(x: np.ndarray, y: np.ndarray) -> float:
     return math.nan if spread == 0 else float(((x - x.mean()) * (y - y.mean())).sum() / spread)
 
 
-def _left_out_errors(x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """|error| of each point from the least-squares line through the others; NaN where those do not vary.
+def _left_out(settings: Sequence[Hashable]) -> Iterator[tuple[int, np.ndarray]]:
+    """Each checkpoint, and those of all other settings."""
+    for place, setting in enumerate(settings):
+        yield place, np.array([other != setting for other in settings])
 
-    In closed form: the residual over 1 − leverage (Cook and Weisberg 1982, "Residuals and influence", section 2.2).
+
+def _left_out_errors(x: np.ndarray, y: np.ndarray, settings: Sequence[Hashable]) -> np.ndarray:
+    """|error| of each point from the least-squares line through those of the other settings.
+
+    NaN where those do not vary.
     """
-    centred = x - x.mean()
-    spread = (centred**2).sum()
-    with np.errstate(invalid="ignore", divide="ignore"):
-        leverage = 1 / len(x) + centred**2 / spread
-        residual = (y - y.mean()) - centred * ((centred * y).sum() / spread)
-        errors: np.ndarray = np.abs(residual) / (1 - leverage)
-    return np.where(1 - leverage < 1e-12, np.nan, errors)
+    errors = []
+    for out, others in _left_out(settings):
+        slope = _slope(x[others], y[others]) if others.any() else math.nan
+        errors.append(abs(y[out] - y[others].mean() - slope * (x[out] - x[others].mean())) if others.any() else slope)
+    return np.array(errors)
 
 
 def _spearman(x: np.ndarray, y: np.ndarray, drawn: np.ndarray) -> np.ndarray:

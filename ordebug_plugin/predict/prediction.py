@@ -15,8 +15,10 @@ from ordebug_plugin.statistics import null_for_nan, paired_difference
 # By what checkpoints are ranked where nobody says, the first that all of them have. Published as the better predictors
 # (arXiv 2510.01624): pass@k at large k, and the loss on held-out demonstrations.
 DEFAULTS = ("pass@256", "pass@64", LOSS, "preservation")
-# Fewer checkpoints than this, and one of them can turn a correlation around.
+# Fewer settings than this, and one of them can turn a correlation around.
 FEW = 10
+# Figures share their problems from this share on: a run may have lost some, or left some undecided.
+_SHARED = 0.9
 
 
 @dataclass(frozen=True)
@@ -59,7 +61,7 @@ class Prediction:
     @property
     def measured(self) -> int:
         """How many checkpoints have an outcome."""
-        return sum(one.outcome is not None for one in self.checkpoints)
+        return sum(one.measured for one in self.checkpoints)
 
     @property
     def recommendation(self) -> str:
@@ -81,20 +83,21 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
     Args:
         checkpoints: At least one.
         target: What the outcomes are; the predictor of that name is the SFT score.
-        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have.
+        by: The predictor that recommends; by default the first of `DEFAULTS` that all checkpoints have, or most of
+            them. An undefined figure is none.
 
     Raises:
-        InputError: No checkpoint has the predictor, or they have none in common.
+        InputError: No checkpoint has the predictor.
     """
     names = list(dict.fromkeys(name for one in checkpoints for name in one.predictors))
-    shared = [name for name in names if all(name in one.predictors for one in checkpoints)]
-    chosen = by or next((name for name in (*DEFAULTS, *names) if name in shared), None)
-    if chosen is None:
-        raise InputError("the checkpoints have no figure in common to rank them by: name one by --by")
-    if chosen not in names:
-        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(names)}")
+    having = {name: sum(not math.isnan(value_of(one, name)) for one in checkpoints) for name in (*DEFAULTS, *names)}
+    defined = [name for name in names if having[name]]
+    chosen = by or max(having, key=having.__getitem__)  # the first of those that most have
+    if chosen not in defined:
+        raise InputError(f"no checkpoint has {chosen}: there are {', '.join(defined) or 'no figures'}")
     outcomes = [math.nan if one.outcome is None else one.outcome.estimate.value for one in checkpoints]
-    values = {name: [_value(one, name) for one in checkpoints] for name in names}
+    settings = [one.setting for one in checkpoints]
+    values = {name: [value_of(one, name) for one in checkpoints] for name in names}
     fits = [
         fit_predictor(
             name,
@@ -102,6 +105,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
             outcomes,
             less_is_better=name in LESS_IS_BETTER,
             scores=values.get(target) if name != target else None,
+            settings=settings,
         )
         for name in names
     ]
@@ -115,7 +119,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
         checkpoints=tuple(checkpoints),
         rankings={name: _rank(name, checkpoints) for name in names},
         fits=tuple(found),
-        error_of_the_mean=error_of_the_mean(outcomes),
+        error_of_the_mean=error_of_the_mean(outcomes, settings),
         notes=tuple(_notes(checkpoints, chosen)),
     )
 
@@ -123,7 +127,7 @@ def predict(checkpoints: Sequence[Checkpoint], *, target: str, by: str | None = 
 def expected(prediction: Prediction, checkpoint: Checkpoint) -> float:
     """The outcome that the recommending predictor's line gives for a checkpoint; NaN where there is no line."""
     fit = next((fit for fit in prediction.fits if fit.predictor == prediction.by), None)
-    return math.nan if fit is None else fit.predict(_value(checkpoint, prediction.by))
+    return math.nan if fit is None else fit.predict(value_of(checkpoint, prediction.by))
 
 
 def prediction_record(prediction: Prediction) -> dict[str, Any]:
@@ -136,6 +140,7 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
         "checkpoints": [
             {
                 "name": one.name,
+                "setting": one.setting,
                 "predictors": {name: asdict(measured.estimate) for name, measured in one.predictors.items()},
                 "outcome": None if one.outcome is None else asdict(one.outcome.estimate),
                 "expected": expected(prediction, one),
@@ -152,15 +157,16 @@ def prediction_record(prediction: Prediction) -> dict[str, Any]:
     return nulled
 
 
-def _value(checkpoint: Checkpoint, name: str) -> float:
+def value_of(checkpoint: Checkpoint, name: str) -> float:
+    """A figure of a checkpoint; NaN where it has none."""
     measured = checkpoint.predictors.get(name)
     return math.nan if measured is None else measured.estimate.value
 
 
 def _rank(name: str, checkpoints: Sequence[Checkpoint]) -> Ranking:
     sign = 1 if name in LESS_IS_BETTER else -1
-    having = [one for one in checkpoints if not math.isnan(_value(one, name))]
-    ordered = sorted(having, key=lambda one: sign * _value(one, name))
+    having = [one for one in checkpoints if not math.isnan(value_of(one, name))]
+    ordered = sorted(having, key=lambda one: sign * value_of(one, name))
     if not ordered:
         return Ranking(name, (), None)
     best = ordered[0].predictors[name]
@@ -177,22 +183,36 @@ def _separable(first: Measured, second: Measured) -> bool | None:
     return None if math.isnan(difference.low) else difference.low > 0 or difference.high < 0
 
 
+def _same_problems(one: frozenset[str], other: frozenset[str]) -> bool:
+    return len(one & other) >= _SHARED * max(len(one), len(other))
+
+
 def _notes(checkpoints: Sequence[Checkpoint], by: str) -> list[str]:
-    measured = sum(one.outcome is not None for one in checkpoints)
+    measured = sum(one.measured for one in checkpoints)
+    settings = len({one.setting for one in checkpoints if one.measured})
     notes = []
     if measured == 0:
         notes.append("no checkpoint has an outcome (a run after reinforcement learning): nothing is fitted")
     elif measured < LEAST:
         have = "checkpoint has" if measured == 1 else "checkpoints have"
         notes.append(f"{measured} {have} an outcome: a line needs {LEAST}, so nothing is fitted")
-    elif measured < FEW:
+    elif settings < FEW:
+        of = "" if settings == measured else f" of {settings} settings"
         notes.append(
-            f"only {measured} checkpoints have an outcome: one more can turn every correlation around, and bootstrap "
-            "intervals over so few are too narrow"
+            f"only {measured} checkpoints{of} have an outcome: one more can turn every correlation around, and "
+            "bootstrap intervals over so few are too narrow"
         )
-    lacking = [one.name for one in checkpoints if math.isnan(_value(one, by))]
+    lacking = [one.name for one in checkpoints if math.isnan(value_of(one, by))]
     if lacking:
         notes.append(f"without {by}, so not ranked by it: {', '.join(lacking)}")
+    after = {one.name: one.outcome for one in checkpoints if one.outcome is not None}
+    before = {one.name: one.predictors[by] for one in checkpoints if by in one.predictors}
+    for what, figures in ((by, before), ("the outcome", after)):
+        held = {name: frozenset(one.by_problem) for name, one in figures.items() if one.by_problem is not None}
+        first = next(iter(held), "")
+        apart = [name for name in held if not _same_problems(held[first], held[name])]
+        if apart:
+            notes.append(f"{what} rests on other problems than that of {first}: {', '.join(apart)}; not comparable")
     notes += [
         f"{one.name}: {folder} is incomplete, {missing} episodes are missing"
         for one in checkpoints

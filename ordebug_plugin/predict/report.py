@@ -12,12 +12,12 @@ from ordebug_plugin.evaluate.plots import Dot, intervals, mark, scatter
 from ordebug_plugin.pages import policy, render
 from ordebug_plugin.predict.checkpoint import LESS_IS_BETTER
 from ordebug_plugin.predict.fit import Fit
-from ordebug_plugin.predict.prediction import Prediction, expected
+from ordebug_plugin.predict.prediction import Prediction, expected, value_of
 from ordebug_plugin.statistics import Estimate
 
 _TEMPLATE = "predict.html.j2"
 FIT_HEADINGS = (
-    *("predictor", "n", "Spearman", "R²", "error, leave-one-out"),
+    *("predictor", "n", "Spearman", "R²", "error, left out"),
     *("Spearman − SFT score's", "SFT score's error − its error", "verdict"),
 )
 
@@ -57,8 +57,8 @@ def about_fits(prediction: Prediction) -> str:
     return (
         f"{prediction.target} after RL, fitted on {prediction.measured} checkpoints, a line for each predictor. "
         "Spearman +1: what looks best is best afterwards. Error: mean absolute error of each checkpoint from the line "
-        "through the others; without any predictor, from the mean of the others, "
-        f"{_number(prediction.error_of_the_mean)}. Intervals: 95%, bootstrap over checkpoints"
+        "through those of the other settings; without any predictor, from their mean, "
+        f"{_number(prediction.error_of_the_mean)}. Intervals: 95%, bootstrap over settings, all seeds of one together"
     )
 
 
@@ -140,7 +140,7 @@ def _plots(prediction: Prediction) -> list[tuple[str, Markup]]:
         dots = [
             Dot(one.name, one.predictors[fit.predictor].estimate, one.outcome.estimate)
             for one in prediction.checkpoints
-            if one.outcome is not None and fit.predictor in one.predictors
+            if one.outcome is not None and one.measured and not math.isnan(value_of(one, fit.predictor))
         ]
         line = None if math.isnan(fit.slope) else (fit.intercept, fit.slope)
         drawn = scatter(number, dots, across=fit.predictor, up=f"{prediction.target} after RL", line=line)

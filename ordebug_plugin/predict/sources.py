@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -16,6 +17,8 @@ from ordebug_plugin.evaluate.run import CONFIG
 
 # The layout of a checkpoint's folder.
 TRAINING, EVAL, SAMPLES, PREFLIGHT, RL_EVAL = "sft", "eval/sft", "samples", "preflight.json", "eval/grpo"
+# What a sweep adds to the name of a setting.
+_SEED = re.compile(r"-s\d+$")
 _EXAMPLE = "{checkpoints: [{name: e1, eval: runs/e1, samples: runs/e1-k256, training: saves/e1, rl: runs/e1-grpo}]}"
 
 
@@ -32,6 +35,7 @@ class Sources:
         preflight: What ``ordebug preflight --json`` printed.
         rl: Run of ``ordebug eval`` on the model after reinforcement learning.
         other: Further figures by name; larger is taken for better.
+        setting: Of which this is one seed; empty where it is not known.
     """
 
     name: str
@@ -42,6 +46,7 @@ class Sources:
     preflight: Path | None = None
     rl: Path | None = None
     other: Mapping[str, float] = field(default_factory=dict)
+    setting: str = ""
 
 
 def find_checkpoints(paths: Sequence[Path]) -> list[Sources]:
@@ -64,12 +69,13 @@ def _from_folder(folder: Path) -> Iterator[Sources]:
     here = [path for path in (folder, *inside) if _holds_checkpoint(path) and not _holds_checkpoint(path.parent)]
     if not here:
         raise InputError(
-            f"{folder} holds no checkpoint: one has {EVAL}, {SAMPLES} or {TRAINING}, as `ordebug sweep` writes them; "
+            f"{folder} holds no checkpoint: one has a run in {EVAL} or {SAMPLES}, as `ordebug sweep` writes them; "
             f"or give a table, {_EXAMPLE}"
         )
     for path in here:
         yield Sources(
             name=path.resolve().name,
+            setting=_SEED.sub("", path.resolve().name),
             eval=_existing(path / EVAL, CONFIG),
             samples=_existing(path / SAMPLES, CONFIG),
             training=_existing(path / TRAINING),
@@ -103,7 +109,7 @@ def _from_row(row: Any, table: Path, where: str) -> Sources:
     if not isinstance(row, dict) or not isinstance(row.get("name"), str):
         raise InputError(f"{where} needs a name: {_EXAMPLE}")
     places: dict[str, Path] = {}
-    known = {"name", "eval", "samples", "training", "loss", "preflight", "rl", "other"}
+    known = {"name", "setting", "eval", "samples", "training", "loss", "preflight", "rl", "other"}
     unknown = [key for key in row if key not in known]
     if unknown:
         raise InputError(f"{where} has no key {unknown[0]!r}: known are {', '.join(sorted(known))}")
@@ -117,7 +123,7 @@ def _from_row(row: Any, table: Path, where: str) -> Sources:
     if not isinstance(others, dict):
         raise InputError(f"{where}, other: must be names with numbers")
     other = {str(name): _number(value, f"{where}, other, {name}") for name, value in others.items()}
-    return Sources(name=row["name"], loss=loss, other=other, **places)
+    return Sources(name=row["name"], setting=str(row.get("setting", "")), loss=loss, other=other, **places)
 
 
 def _number(value: Any, where: str) -> float:

@@ -9,7 +9,6 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.postmortem.training import Training
 from ordebug_plugin.readiness.answers import TASK, cut, without_thinking
 from ordebug_plugin.readiness.check import Check, State
@@ -88,7 +87,9 @@ def _loss(checks: Mapping[str, Check], training: Training | None) -> Iterator[Ad
                 f"the checkpoint at step {step}: fewer epochs, or early stopping (load_best_model_at_end)",
             )
         else:
-            yield Advice("epochs", "the evaluation loss is still falling", "more epochs, until it stops")
+            yield Advice(
+                "epochs", "the evaluation loss is still falling", "a later checkpoint, or more epochs, until it stops"
+            )
     if "gap" in failed:
         yield Advice(
             "dropout",
@@ -154,12 +155,7 @@ def _missing(checks: Mapping[str, Check]) -> Iterator[Advice]:
 
 def _habit(evidence: Evidence) -> tuple[str, float]:
     """The most frequent kind of action in the groups, and its share."""
-    kinds = Counter(
-        str(action.kind) if (action := parse_answer(reply.text).action) else "none"
-        for group in evidence.groups
-        for reply in group.replies
-        if reply is not None
-    )
+    kinds = Counter(act.partition("(")[0] for group in evidence.acts for act in group if act is not None)
     if not kinds:
         return "none", 0.0
     kind, count = kinds.most_common(1)[0]

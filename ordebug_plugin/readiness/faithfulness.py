@@ -20,8 +20,6 @@ from ordebug_plugin.readiness.thresholds import Thresholds
 from ordebug_plugin.statistics import Estimate, mean, proportion
 
 _TITLE = "answers that change when the reasoning is cut"
-# Think text shorter than this has no quarter.
-_LEAST_WORDS = 4
 # From this share of answers on that are none to the question, there is no figure.
 _TOO_MANY = 0.5
 
@@ -87,7 +85,7 @@ def cuts_of(episodes: Sequence[Episode], shares: Sequence[float], style: Style) 
         if not turn.step.well_formed or answer.think is None or turn.reply.prompt is None:
             continue
         words = list(re.finditer(r"\S+", answer.think))
-        if len(words) < _LEAST_WORDS:
+        if int(min(shares) * len(words)) < 1:  # nothing would be left
             continue
         messages = (*([] if system is None else [Message("system", system)]), Message("user", turn.reply.prompt))
         for share in shares:
@@ -120,7 +118,7 @@ def faithfulness_check(
     kinds = [kind for _, kind in read]
     reason = None
     if not cuts:
-        reason = "no well-formed answer with think text to cut"
+        reason = "no well-formed answer with think text that is long enough to cut"
     elif not read:
         reason = f"the server gave no answer: {failure}"
     elif kinds.count(Continued.ANEW) > _TOO_MANY * len(kinds):

@@ -13,7 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ordebug_plugin.episode import Episode, Reply
+from ordebug_plugin.episode import Episode, Turn
 from ordebug_plugin.errors import InputError, ServerError, SolverError
 from ordebug_plugin.evaluate.engine import Served, Unusable
 from ordebug_plugin.evaluate.host import Job
@@ -103,6 +103,7 @@ class Evidence:
     Attributes:
         episodes: The greedy evaluation.
         groups: Groups of answers, rewarded.
+        acts: What each answer of each group did; None where it was lost.
         retention: Answers to the user's prompts; None where one was lost; None altogether where there are no prompts.
         cuts: Answers that were begun.
         said: What was added to them; None where the server gave nothing.
@@ -111,6 +112,7 @@ class Evidence:
 
     episodes: tuple[Episode, ...]
     groups: tuple[Group, ...]
+    acts: tuple[tuple[str | None, ...], ...]
     retention: tuple[str | None, ...] | None
     cuts: tuple[Cut, ...]
     said: tuple[str | None, ...]
@@ -122,6 +124,12 @@ class Evidence:
         single = [*(self.retention or ()), *self.said].count(None)
         grouped = sum(reward is None for group in self.groups for reward in group.rewards)
         return single + grouped + sum(episode.outcome is None for episode in self.episodes)
+
+    @property
+    def lost_share(self) -> float:
+        """Share of the episodes, or of the groups, that are in no figure, whichever is larger."""
+        episodes = sum(episode.outcome is None for episode in self.episodes) / max(1, len(self.episodes))
+        return max(episodes, sum(not group.complete for group in self.groups) / max(1, len(self.groups)))
 
 
 def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable[[str, int], Any]) -> Evidence:
@@ -150,8 +158,8 @@ def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable
     cuts = cuts_of(episodes, plan.thresholds.cuts, plan.style)
     begun = [_Request(_cut_key(plan, cut), cut.whole, partial(_went_on, chat(greedy))) for cut in cuts]
     said, failure = _ask(plan.out / CUTS, begun, plan.concurrency, partial(progress, "cut reasoning"))
-    groups = _groups(sampled, answers, plan)
-    return Evidence(episodes, groups, retention if plan.items else None, tuple(cuts), said, failure)
+    groups, acts = _groups(sampled, answers, plan)
+    return Evidence(episodes, groups, acts, retention if plan.items else None, tuple(cuts), said, failure)
 
 
 @dataclass(frozen=True)
@@ -193,21 +201,24 @@ def _play(
     return load_run(plan.out / one.name)[1]
 
 
-def _groups(problems: Sequence[Problem], episodes: Sequence[Episode], plan: Plan) -> tuple[Group, ...]:
-    """The sampled answers as the groups that GRPO would have, rewarded as it would reward them."""
-    by_problem: dict[tuple[str, str], dict[int, Reply]] = {}
+def _groups(
+    problems: Sequence[Problem], episodes: Sequence[Episode], plan: Plan
+) -> tuple[tuple[Group, ...], tuple[tuple[str | None, ...], ...]]:
+    """The sampled answers as the groups that GRPO would have, rewarded as it would reward them, and what each did."""
+    by_problem: dict[tuple[str, str], dict[int, Turn]] = {}
     for episode in episodes:
+        found = by_problem.setdefault((episode.problem_id, episode.problem_hash), {})
         if episode.turns:
-            by_problem.setdefault((episode.problem_id, episode.problem_hash), {})[episode.sample] = episode.turns[
-                0
-            ].reply
-    prompts, replies = [], []
-    for problem in problems:
-        found = by_problem.get((problem.id, problem.content_hash))
-        if found:
-            prompts.append(Prompt("", (), Task(problem)))
-            replies.append([found.get(sample) for sample in range(plan.samples)])
-    return tuple(judge_replies(prompts, replies, REWARDS[plan.thresholds.reward]))
+            found[episode.sample] = episode.turns[0]
+    asked = [problem for problem in problems if (problem.id, problem.content_hash) in by_problem]
+    turns = [
+        [by_problem[problem.id, problem.content_hash].get(sample) for sample in range(plan.samples)]
+        for problem in asked
+    ]
+    replies = [[None if turn is None else turn.reply for turn in group] for group in turns]
+    prompts = [Prompt("", (), Task(problem)) for problem in asked]
+    acts = tuple(tuple(None if turn is None else turn.acted for turn in group) for group in turns)
+    return tuple(judge_replies(prompts, replies, REWARDS[plan.thresholds.reward])), acts
 
 
 @dataclass(frozen=True)
@@ -273,7 +284,7 @@ def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
 
 
 def read_base(folder: Path, turns: int) -> tuple[Episode, ...]:
-    """The evaluation of the base model.
+    """The evaluation of the base model, in as many turns as ours: more would be help that the checkpoint does not get.
 
     Raises:
         InputError: The folder holds no run, or one of fewer turns than ours.
@@ -284,4 +295,4 @@ def read_base(folder: Path, turns: int) -> tuple[Episode, ...]:
             f"{folder} allowed {config['max_steps']} turns, and RR@{turns} needs {turns}: "
             f"`ordebug eval … --max-steps {turns}`"
         )
-    return episodes
+    return tuple(episode.within(turns) for episode in episodes)

@@ -61,6 +61,7 @@ def readiness_record(readiness: Readiness, thresholds: Thresholds, settings: Map
             "model": readiness.model,
             "verdict": readiness.verdict,
             "reason": readiness.reason,
+            "lost": readiness.lost,
             "checks": checks,
             "advice": [asdict(one) for one in readiness.advice],
             "settings": dict(settings),

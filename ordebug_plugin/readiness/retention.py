@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from ordebug_plugin.actions import THINK_CLOSE
+from ordebug_plugin.actions import THINK_CLOSE, THINK_OPEN
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import Message
 from ordebug_plugin.readiness.check import Check, Question, Side
@@ -44,7 +44,9 @@ class Item:
         ``substring`` and ``exact`` ignore case and the amount of space; ``regex`` is searched as it is; ``base`` is an
         answer of the base model, met from a token F1 of `overlap` on (as SQuAD scores answers, arXiv 1606.05250).
         """
-        said = answer.rpartition(THINK_CLOSE)[2]
+        _, closed, said = answer.rpartition(THINK_CLOSE)
+        if not closed and THINK_OPEN in answer:
+            return False  # it never came to an answer
         if self.kind == "regex":
             return re.search(self.expected, said) is not None
         one, other = _words(said), _words(self.expected)
@@ -105,6 +107,8 @@ def retention_check(items: Sequence[Item], answers: Sequence[str | None] | None,
         return question.unmeasured("no --retention: prompts of your own, with answers")
     overlap = thresholds.number("retention", "overlap")
     met = [item.is_met(answer, overlap) for item, answer in zip(items, answers, strict=True) if answer is not None]
+    if not met:
+        return question.unmeasured("the server answered none of the prompts")
     note = "answered as expected, greedy; 1 means all was retained only where the base model answers all so"
     return question.held(proportion(sum(met), len(met)), note)
 

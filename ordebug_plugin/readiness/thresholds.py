@@ -33,6 +33,12 @@ CHECKS = (
     "retention",
     "faithfulness",
 )
+# Keys whose values are shares: a 90 for .9 would let nobody pass, and say nothing.
+_SHARES = (
+    *((section, "least") for section in ("format", "action", "reward", "retention", "faithfulness")),
+    *(("diversity", key) for key in ("text_unique", "text_pairs", "action_unique", "action_pairs")),
+    *(("retention", "overlap"), ("lost", "most")),
+)
 
 
 @dataclass(frozen=True)
@@ -146,3 +152,6 @@ def _check_values(path: Path | None, values: Mapping[str, Mapping[str, Any]]) ->
     for section, key, smallest in least:
         if values[section][key] < smallest:
             raise InputError(f"{path}: {section}.{key} must be at least {smallest}, not {values[section][key]}")
+    for section, key in _SHARES:
+        if values[section][key] > 1:
+            raise InputError(f"{path}: {section}.{key} is a share, at most 1, not {values[section][key]}")

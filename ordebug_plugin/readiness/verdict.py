@@ -20,7 +20,10 @@ from ordebug_plugin.readiness.thresholds import Thresholds
 
 
 class Verdict(StrEnum):
-    """READY: every deciding check was passed. NOT_READY: one failed. UNDECIDED: none failed, and one has no figure."""
+    """READY: every deciding check was passed. NOT_READY: one failed.
+
+    UNDECIDED: none failed, and one has no figure, or too much was lost to the server or the solver.
+    """
 
     READY = "ready"
     NOT_READY = "not ready"
@@ -37,6 +40,8 @@ class Readiness:
         checks: All of them, in the order of `thresholds.CHECKS`.
         deciding: Names of those that decide.
         advice: What to change.
+        lost: Answers and episodes that the server or the solver lost; they are in no figure.
+        too_many_lost: Whether they are too many to call anybody ready.
     """
 
     model: str
@@ -44,6 +49,8 @@ class Readiness:
     checks: tuple[Check, ...]
     deciding: frozenset[str]
     advice: tuple[Advice, ...]
+    lost: int = 0
+    too_many_lost: bool = False
 
     @property
     def reason(self) -> str:
@@ -60,6 +67,8 @@ class Readiness:
             f"failed {', '.join(failed)}" if failed else "nothing failed" if missing else "all that decides is passed"
         )
         words += f"; not measured: {', '.join(missing)}" if missing else ""
+        if self.too_many_lost:
+            words += f"; too many answers ({self.lost}) were lost to the server or the solver: ask again"
         return words + (f"; not separable from the threshold: {', '.join(near)}" if near else "")
 
     def _counts(self, check: Check, state: State) -> bool:
@@ -74,20 +83,22 @@ class Given:
         training: The log of its SFT; None where there is none.
         base: Episodes of the base model; None where there are none.
         items: Prompts for its general abilities.
+        step: Of the training, at which the checkpoint was saved; None where that is not known.
     """
 
     training: Training | None
     base: Sequence[Episode] | None
     items: Sequence[Item]
+    step: int | None = None
 
 
 def judge_readiness(model: str, evidence: Evidence, given: Given, thresholds: Thresholds) -> Readiness:
     """Holds all that was gathered against the thresholds."""
     checks = (
-        *loss_checks(given.training, thresholds),
+        *loss_checks(given.training, thresholds, given.step),
         *form_checks(evidence.episodes, thresholds),
         *task_checks(given.base, evidence.episodes),
-        *diversity_checks(evidence.groups, thresholds),
+        *diversity_checks(evidence.groups, evidence.acts, thresholds),
         retention_check(given.items, evidence.retention, thresholds),
         faithfulness_check(evidence.cuts, evidence.said, evidence.failure, thresholds),
     )
@@ -98,11 +109,13 @@ def judge_readiness(model: str, evidence: Evidence, given: Given, thresholds: Th
         left_out.add("hit")
     deciding = frozenset(thresholds.deciding) - left_out
     states = {check.state for check in checks if check.name in deciding}
+    too_many = evidence.lost_share > thresholds.number("lost", "most")
     verdict = (
         Verdict.NOT_READY
         if State.FAILED in states
         else Verdict.UNDECIDED
-        if State.NOT_MEASURED in states
+        if State.NOT_MEASURED in states or too_many
         else Verdict.READY
     )
-    return Readiness(model, verdict, checks, deciding, tuple(advise(checks, evidence, given.training)))
+    advice = tuple(advise(checks, evidence, given.training))
+    return Readiness(model, verdict, checks, deciding, advice, evidence.lost, too_many)

@@ -26,6 +26,7 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "grpo": frozenset({"recipe", "settings", "environment", "prompts", "merge"}),
 }
 _REQUIRED = {"data": ("demos", "held_out", "problems"), "sft": ("base", "recipe"), "grpo": ("recipe", "prompts")}
+_SHARED = frozenset({"command", "serves"})
 _TOP = frozenset({"extends", "what", "never_run", "seeds", "environment", "shared", "points", *SECTIONS})
 
 
@@ -50,6 +51,19 @@ class Point:
 
 
 @dataclass(frozen=True)
+class Shared:
+    """What is made once.
+
+    Attributes:
+        command: Its command line; ``{url}`` in it is the address of the model that is served.
+        serves: That model; None where there is none.
+    """
+
+    command: str
+    serves: str | None = None
+
+
+@dataclass(frozen=True)
 class Sweep:
     """A sweep.
 
@@ -58,7 +72,8 @@ class Sweep:
         what: What it varies, in words.
         never_run: Whether nobody has run it, only parsed it.
         environment: Variables of every command.
-        shared: Name to command line of what is made once, in order.
+        shared: Name to what is made once, in order.
+        serve: How a model is served, where no point says otherwise.
         points: All of them, the seeds of a setting one after the other.
     """
 
@@ -66,7 +81,8 @@ class Sweep:
     what: str
     never_run: bool
     environment: Mapping[str, str]
-    shared: Mapping[str, str]
+    shared: Mapping[str, Shared]
+    serve: Mapping[str, Any]
     points: tuple[Point, ...]
 
 
@@ -89,7 +105,8 @@ def load_sweep(path: Path) -> Sweep:
         what=str(top.get("what", path.stem)),
         never_run=bool(top.get("never_run", False)),
         environment=_texts(top.get("environment"), path, "environment"),
-        shared=_texts(top.get("shared"), path, "shared"),
+        shared=_shared(top.get("shared"), path),
+        serve=defaults["serve"],
         points=tuple(
             Point(name, seed, _merged(defaults, changes, path, f"points, {name}"))
             for name, changes in points.items()
@@ -161,6 +178,17 @@ def _mapping(value: Any, path: Path, where: str, known: frozenset[str] | None) -
         if known is not None and key not in known:
             raise InputError(f"{path}, {where}: there is no key {key!r}; known are {', '.join(sorted(known))}")
     return {str(key): entry for key, entry in value.items()}
+
+
+def _shared(value: Any, path: Path) -> dict[str, Shared]:
+    found: dict[str, Shared] = {}
+    for name, entry in _mapping(value or {}, path, "shared", None).items():
+        keys = entry if isinstance(entry, Mapping) else {"command": entry}
+        texts = _texts(_mapping(keys, path, f"shared, {name}", _SHARED), path, f"shared, {name}")
+        if "command" not in texts:
+            raise InputError(f"{path}, shared, {name}: command is missing")
+        found[name] = Shared(texts["command"], texts.get("serves"))
+    return found
 
 
 def _texts(value: Any, path: Path, where: str) -> dict[str, str]:

@@ -43,9 +43,10 @@ def shared_stages(sweep: Sweep, out: Path, programs: Programs) -> list[Stage]:
     """
     folder = out / SHARED
     stages: list[Stage] = []
-    for name, line in sweep.shared.items():
+    for name, one in sweep.shared.items():
         where = f"{sweep.path}, shared, {name}"
-        command = [text.replace("{shared}", str(folder)) for text in programs.resolve(line, where)]
+        command = [text.replace("{shared}", str(folder)) for text in programs.resolve(one.command, where)]
+        serves = None if one.serves is None else Path(one.serves.replace("{shared}", str(folder)))
         stages.append(
             Stage(
                 name=name,
@@ -55,6 +56,7 @@ def shared_stages(sweep: Sweep, out: Path, programs: Programs) -> list[Stage]:
                 outputs=(folder / name,),
                 inputs=tuple(Path(text) for text in command if text.endswith(".yaml")),
                 needs=tuple(stages[-1:]),
+                **({} if serves is None else _evaluated(folder / name, deployment(programs, sweep.serve, serves))),
             )
         )
     return stages
@@ -130,10 +132,15 @@ class Pipeline:
         return [self._filled(entry) for entry in value] if isinstance(value, list) else value
 
     def _stage(self, name: str, command: list[str], **more: Any) -> Stage:
-        section = self.point.sections.get(name, {})
-        environment = _environment(self.sweep, self.folder, section.get("environment") or {})
+        own = self.point.sections.get(name, {}).get("environment") or {}
+        environment = _environment(self.sweep, self.folder, own)
         return Stage(
-            name=name, folder=self.folder, command=command, environment=beside(command[0], environment), **more
+            name=name,
+            folder=self.folder,
+            command=command,
+            says=dict(own) or None,  # as NPROC_PER_NODE, by which the batch grows
+            environment=beside(command[0], environment),
+            **more,
         )
 
     def _demos(self) -> Stage:
@@ -216,9 +223,7 @@ class Pipeline:
             [*self.programs.start("ordebug", name), *command],
             outputs=(self.folder / place,),
             needs=(made,),
-            serves=self._deployment(checkpoint),
-            resumes=True,
-            accepted=_judged(self.folder / place),
+            **_evaluated(self.folder / place, self._deployment(checkpoint)),
         )
 
     def _preflight(self, checkpoint: Path, made: Stage) -> Stage:
@@ -235,7 +240,7 @@ class Pipeline:
             stdout=self.folder / PREFLIGHT,
             needs=(made,),
             serves=self._deployment(checkpoint),
-            accepted=lambda code: code in (0, 1),  # 1: findings, which are figures here
+            accepted=_printed(self.folder / PREFLIGHT),
         )
 
     def _graduate(self, checkpoint: Path, made: Stage) -> Stage:
@@ -282,19 +287,23 @@ class Pipeline:
         )
 
     def _deployment(self, checkpoint: Path) -> Deployment:
-        section = self._section("serve")
-        return Deployment(
-            checkpoint=checkpoint,
-            swift=self.programs.swift,
-            name=_SERVED,
-            batch=int(section.get("batch", 8)),
-            kind=str(section.get("kind", "qwen3")),
-            options=tuple(swift_options(section.get("options") or {})),
-        )
+        return deployment(self.programs, self._section("serve"), checkpoint)
 
     def _outside(self, *paths: Path) -> tuple[Path, ...]:
         """Those that no stage has made: they count by their content."""
         return tuple(path for path in paths if not path.is_relative_to(self.out))
+
+
+def deployment(programs: Programs, section: Mapping[str, Any], checkpoint: Path) -> Deployment:
+    """How a checkpoint is served, as the section ``serve`` has it."""
+    return Deployment(
+        checkpoint=checkpoint,
+        swift=programs.swift,
+        name=_SERVED,
+        batch=int(section.get("batch", 8)),
+        kind=str(section.get("kind", "qwen3")),
+        options=tuple(swift_options(section.get("options") or {})),
+    )
 
 
 def choose_rows(demos: Path, held_out: Path, folder: Path, rows: int | None, keep: str) -> None:
@@ -331,6 +340,23 @@ def _environment(sweep: Sweep, folder: Path, own: Mapping[str, Any]) -> dict[str
     caches = {"HF_DATASETS_CACHE": str(folder / "cache" / "datasets"), "TOKENIZERS_PARALLELISM": "false"}
     given = {key: str(value) for key, value in {**sweep.environment, **own}.items()}
     return {**caches, **given}
+
+
+def _evaluated(run: Path, served: Deployment) -> dict[str, Any]:
+    """What is the same of every stage that evaluates a served model."""
+    return {"serves": served, "resumes": True, "accepted": _judged(run)}
+
+
+def _printed(path: Path) -> Callable[[int], bool]:
+    """Whether a report stands: an exit code of 1 says findings, which are figures here, or that Python gave up."""
+
+    def accepted(code: int) -> bool:
+        try:
+            return code in (0, 1) and isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+        except (OSError, ValueError):
+            return False
+
+    return accepted
 
 
 def _judged(run: Path) -> Callable[[int], bool]:

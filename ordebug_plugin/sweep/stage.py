@@ -29,7 +29,7 @@ class Stage:
         folder: Of the point, or of what is shared.
         command: Its command line, with `URL` for the address of the server; empty where `work` does it.
         work: What this process does itself.
-        says: What decides the result of `work`, ready for JSON.
+        says: What else decides the result, ready for JSON.
         environment: Variables of the command.
         outputs: Files and folders that it makes; deleted before it starts afresh.
         inputs: Files and model folders that it reads, made by no stage; their content is part of its hash.
