@@ -15,13 +15,18 @@ from ordebug_plugin.commands import (
     data,
     doctor,
     evaluate,
+    graduate,
     judge,
+    passk,
+    plan,
     postmortem,
+    predict,
     preflight,
     repair,
     replay,
     reward,
     score,
+    sweep,
 )
 from ordebug_plugin.commands.common import LOG, Subparsers
 from ordebug_plugin.errors import OrdebugError, StoppedError
@@ -48,7 +53,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         LOG.print(f"ordebug: {error}", style="red")
         return error.exit_code
     except KeyboardInterrupt:
-        LOG.print("ordebug: interrupted; what was finished is on disk, and incomplete", style="red")
+        LOG.print("ordebug: interrupted", style="red")
         return StoppedError.exit_code
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()
@@ -73,10 +78,15 @@ def _parser() -> argparse.ArgumentParser:
         repair,
         judge,
         postmortem,
+        passk,
+        predict,
+        sweep,
+        plan,
         bench,
         data,
         reward,
         preflight,
+        graduate,
         doctor,
     ):
         command.add_parser(commands)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from ordebug_plugin.env import Outcome, Step
 from ordebug_plugin.truth import Truth
@@ -40,6 +40,11 @@ class Turn:
     reply: Reply
     step: Step
     solver_seconds: float
+
+    @property
+    def acted(self) -> str:
+        """The action that was carried out; ``none`` where none was, so that all answers that do not act are one."""
+        return "none" if self.step.action is None or self.step.refused else str(self.step.action)
 
 
 def name_outcome(outcome: Outcome, turns: Sequence[Turn]) -> Outcome:
@@ -104,3 +109,13 @@ class Episode:
     error: str | None = None
     repair: Repair | None = None
     extended: bool = False
+
+    def within(self, turns: int) -> Episode:
+        """The episode as it would have ended, had fewer turns been allowed.
+
+        One that the solver could not decide at its last turn stays so: nobody asked about the earlier ones.
+        """
+        if len(self.turns) <= turns or self.outcome is Outcome.LIMIT:
+            return self
+        kept = self.turns[:turns]
+        return replace(self, turns=kept, outcome=name_outcome(Outcome.OUT_OF_TURNS, kept), error=None, repair=None)

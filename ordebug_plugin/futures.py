@@ -1,12 +1,14 @@
-"""Waiting for threads without being deaf to Ctrl-C."""
+"""Waiting for threads without being deaf to Ctrl-C, and asking a server many things at once."""
 
 from __future__ import annotations
 
 import contextlib
 import queue
-from collections.abc import Iterable, Iterator
-from concurrent.futures import Future
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TypeVar
+
+from ordebug_plugin.errors import ServerError
 
 _NAP = 0.2  # seconds
 
@@ -28,3 +30,27 @@ def as_done(futures: Iterable[Future[T]]) -> Iterator[Future[T]]:
         with contextlib.suppress(queue.Empty):
             yield done.get(timeout=_NAP)
             left -= 1
+
+
+def ask_all(requests: Sequence[Callable[[], T]], concurrency: int) -> Iterator[tuple[int, T | ServerError]]:
+    """Makes requests to a server, so many at once.
+
+    Args:
+        requests: What to call, each in a thread.
+        concurrency: How many at once.
+
+    Yields:
+        The place of a request and its result, or why the server gave none, in the order in which they end.
+    """
+    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="ask")
+    try:
+        places = {threads.submit(request): place for place, request in enumerate(requests)}
+        for future in as_done(places):
+            try:
+                yield places[future], future.result()
+            except ServerError as error:
+                yield places[future], error
+    except BaseException:
+        threads.shutdown(wait=False, cancel_futures=True)
+        raise
+    threads.shutdown()

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import math
-from bisect import bisect_right
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import ActionKind
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.scoring import Scores, score
-from ordebug_plugin.statistics import Estimate, mean, proportion, ratio
+from ordebug_plugin.scoring import Scores, recovered_within, score
+from ordebug_plugin.statistics import Estimate, mean, proportion, ratio, share
 
 RR_TURNS = (1, 5, 10, 15, 20)
 # The label of episodes that have none.
@@ -76,7 +75,7 @@ def measure_by(
 
 def recovery_by_turn(episodes: Sequence[Episode], max_turns: int) -> tuple[Estimate, ...]:
     """RR@k for every k from 1 to the turns that were allowed."""
-    decided = _decided([score(episode) for episode in episodes])
+    decided = _decided([(episode.problem_hash, score(episode)) for episode in episodes])
     return tuple(_recovered_within(decided, k) for k in range(1, max_turns + 1))
 
 
@@ -90,13 +89,28 @@ def recovery_by_tokens(episodes: Sequence[Episode], points: int = 60) -> tuple[t
     Returns:
         Budgets in ascending order, each with the share; empty where no tokens were counted.
     """
-    decided = [scores for scores in _decided([score(episode) for episode in episodes]) if not math.isnan(scores.tokens)]
-    costs = sorted(scores.tokens for scores in decided if scores.recovered)
+    decided = [
+        (problem, scores)
+        for problem, scores in _decided([(episode.problem_hash, score(episode)) for episode in episodes])
+        if not math.isnan(scores.tokens)
+    ]
+    costs = sorted(scores.tokens for _, scores in decided if scores.recovered)
     if not costs:
         return ()
     steps = min(points, len(costs)) - 1
     budgets = sorted({costs[round(number * (len(costs) - 1) / max(1, steps))] for number in range(steps + 1)})
-    return tuple((budget, proportion(bisect_right(costs, budget), len(decided))) for budget in budgets)
+    clusters = [problem for problem, _ in decided]
+    return tuple(
+        (
+            budget,
+            share(
+                [float(scores.recovered and scores.tokens <= budget) for _, scores in decided],
+                [1.0] * len(decided),
+                clusters,
+            ),
+        )
+        for budget in budgets
+    )
 
 
 def measure(episodes: Sequence[Episode], max_turns: int) -> dict[str, Estimate]:
@@ -116,7 +130,7 @@ def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[
     kept = [(problem, scores) for problem, scores in pairs if scores.scored]
     clusters = [problem for problem, _ in kept]
     scored = [scores for _, scores in kept]
-    answers = sum(scores.answers for scores in scored)
+    answers = [float(scores.answers) for scores in scored]
 
     def over_all(value: Callable[[Scores], float]) -> Estimate:
         return mean([value(scores) for scores in scored], clusters)
@@ -124,14 +138,20 @@ def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[
     def over_recovered(value: Callable[[Scores], float]) -> Estimate:
         return mean([value(scores) if scores.recovered else math.nan for scores in scored], clusters)
 
-    decided = _decided(scored)
+    def over_answers(value: Callable[[Scores], float]) -> Estimate:
+        return share([value(scores) for scores in scored], answers, clusters)
+
+    def over_episodes(value: Callable[[Scores], float]) -> Estimate:
+        return share([value(scores) for scores in scored], [1.0] * len(scored), clusters)
+
+    decided = _decided(kept)
     figures = {f"rr@{k}": _recovered_within(decided, k) for k in RR_TURNS if k <= max_turns}
     touched, rows = [float(s.iis_touched) for s in scored], [float(s.iis_rows) for s in scored]
     return figures | {
         "da": ratio(touched, rows, clusters),
         "da_f1": over_all(lambda s: s.da_f1),
-        "hit": _share(scores.hit for scores in scored),
-        "iis_hit": _share(scores.iis_hit for scores in scored),
+        "hit": over_episodes(lambda s: s.hit),
+        "iis_hit": over_episodes(lambda s: s.iis_hit),
         "op": over_all(lambda s: s.op),
         "op_recovered": over_recovered(lambda s: s.op),
         "fp": over_recovered(lambda s: s.fp),
@@ -143,35 +163,31 @@ def measure_scores(pairs: Sequence[tuple[str, Scores]], max_turns: int) -> dict[
         "tokens_recovered": over_recovered(lambda s: s.tokens),
         "seconds": over_all(lambda s: s.seconds),
         "seconds_recovered": over_recovered(lambda s: s.seconds),
-        "format": proportion(sum(s.well_formed for s in scored), answers),
-        "invalid": proportion(sum(s.refused for s in scored), answers),
-        "truncated": proportion(sum(s.truncated for s in scored), answers),
-        "limit": proportion(sum(s.limited for s in scored), len(scored)),
+        "format": over_answers(lambda s: s.well_formed),
+        "invalid": over_answers(lambda s: s.refused),
+        "truncated": over_answers(lambda s: s.truncated),
+        "limit": over_episodes(lambda s: float(s.limited)),
         "infra": proportion(len(pairs) - len(scored), len(pairs)),
     }
 
 
-def _decided(scores: Iterable[Scores]) -> list[Scores]:
+def _decided(pairs: Iterable[tuple[str, Scores]]) -> list[tuple[str, Scores]]:
     """An episode that ended at the solver's work limit, or was lost, is neither success nor failure."""
-    return [one for one in scores if one.scored and not one.limited]
+    return [(problem, one) for problem, one in pairs if one.scored and not one.limited]
 
 
-def _recovered_within(decided: Sequence[Scores], turns: int) -> Estimate:
-    return proportion(sum(scores.recovered_at <= turns for scores in decided), len(decided))
+def _recovered_within(decided: Sequence[tuple[str, Scores]], turns: int) -> Estimate:
+    within = [recovered_within(scores, turns) for _, scores in decided]
+    return share(within, [1.0] * len(decided), [problem for problem, _ in decided])
 
 
 def _action_shares(episodes: Sequence[Episode]) -> dict[str, Estimate]:
     """Share of answers per kind of action; one kind alone is a collapsed policy."""
-    kinds = Counter(
-        str(turn.step.action.kind) if turn.step.action is not None else "none"
+    kinds = [
+        Counter(str(turn.step.action.kind) if turn.step.action is not None else "none" for turn in episode.turns)
         for episode in episodes
-        for turn in episode.turns
-    )
-    total = kinds.total()
-    return {f"action_{kind}": proportion(kinds[kind], total) for kind in (*map(str, ActionKind), "none")}
-
-
-def _share(values: Iterable[float]) -> Estimate:
-    """Share of ones among the defined values."""
-    defined = [value for value in values if not math.isnan(value)]
-    return proportion(round(sum(defined)), len(defined))
+    ]
+    clusters = [episode.problem_hash for episode in episodes]
+    totals = [float(each.total()) for each in kinds]
+    names = (*map(str, ActionKind), "none")
+    return {f"action_{name}": share([each[name] for each in kinds], totals, clusters) for name in names}

@@ -11,15 +11,15 @@ import math
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, fields
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import InputError, ProblemError, ServerError
-from ordebug_plugin.futures import as_done
+from ordebug_plugin.futures import ask_all
 from ordebug_plugin.grading import Task
 from ordebug_plugin.prompt import Message
 from ordebug_plugin.reward import Components
@@ -179,32 +179,32 @@ def sample_groups(  # noqa: PLR0913  # all but two by keyword
     replies: list[list[Reply | None]] = [[None] * samples for _ in prompts]
     left = [samples] * len(prompts)
     failure: ServerError | None = None
-    threads = ThreadPoolExecutor(concurrency, thread_name_prefix="preflight")
-    try:
-        running = {
-            threads.submit(chat.ask, prompt.messages, offset): (number, offset)
-            for number, prompt in enumerate(prompts)
-            for offset in range(samples)
-        }
-        for future in as_done(running):
-            number, offset = running[future]
-            try:
-                replies[number][offset] = future.result()
-            except ServerError as error:
-                failure = error
-            left[number] -= 1
-            if left[number] == 0:
-                on_group(left.count(0))
-    except BaseException:
-        threads.shutdown(wait=False, cancel_futures=True)
-        raise
-    threads.shutdown()
+    places = [(number, offset) for number in range(len(prompts)) for offset in range(samples)]
+    requests = [partial(chat.ask, prompts[number].messages, offset) for number, offset in places]
+    for place, reply in ask_all(requests, concurrency):
+        number, offset = places[place]
+        if isinstance(reply, ServerError):
+            failure = reply
+        else:
+            replies[number][offset] = reply
+        left[number] -= 1
+        if left[number] == 0:
+            on_group(left.count(0))
     if failure is not None and not any(reply for group in replies for reply in group):
         raise failure
-    return _judge(prompts, replies, reward)
+    return judge_replies(prompts, replies, reward)
 
 
-def _judge(prompts: Sequence[Prompt], replies: Sequence[Sequence[Reply | None]], reward: RewardFunction) -> list[Group]:
+def judge_replies(
+    prompts: Sequence[Prompt], replies: Sequence[Sequence[Reply | None]], reward: RewardFunction
+) -> list[Group]:
+    """Rewards answers that there are already.
+
+    Args:
+        prompts: What was asked.
+        replies: The answers to each; None where there is none.
+        reward: The reward that GRPO will use.
+    """
     given = [(number, offset) for number, group in enumerate(replies) for offset, reply in enumerate(group) if reply]
     answers = [[reply.text] for group in replies for reply in group if reply]
     found = dict(zip(given, pool().components([prompts[number].task for number, _ in given], answers), strict=True))
@@ -253,6 +253,12 @@ def assess(groups: Sequence[Group], reward: RewardFunction) -> Preflight:
 def worth_training(groups: Sequence[Group]) -> list[Prompt]:
     """The prompts whose answers differ in reward, in order."""
     return [group.prompt for group in groups if group.varies]
+
+
+def share_varying(groups: Sequence[Group]) -> Estimate:
+    """Share of the complete groups that teach something, Wilson interval."""
+    complete = [group for group in groups if group.complete]
+    return proportion(sum(group.varies for group in complete), len(complete))
 
 
 def _zero_variance(groups: Sequence[Group]) -> Estimate:

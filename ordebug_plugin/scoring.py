@@ -6,7 +6,7 @@ Undefined is NaN, never 0 or 1. Nothing here asks a solver: the episode carries 
 from __future__ import annotations
 
 import math
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
@@ -102,6 +102,20 @@ def score(episode: Episode) -> Scores:
         tokens=_sum(turn.reply.completion_tokens for turn in episode.turns),
         seconds=sum(turn.reply.seconds + turn.solver_seconds for turn in episode.turns),
     )
+
+
+def recovered_within(scores: Scores, turns: int) -> float:
+    """Whether a problem was recovered in time, 1 or 0; NaN where that is undecided, or the episode was lost."""
+    return float(scores.recovered_at <= turns) if scores.scored and not scores.limited else math.nan
+
+
+# Measures that are 1 or 0 of an episode, or NaN.
+YES_NO: Mapping[str, Callable[[Scores], float]] = {
+    "rr@1": lambda s: recovered_within(s, 1),
+    "rr@5": lambda s: recovered_within(s, 5),
+    "hit": lambda s: s.hit,
+    "iis_hit": lambda s: s.iis_hit,
+}
 
 
 def touched_elements(episode: Episode) -> set[tuple[str, str]]:

@@ -53,11 +53,12 @@ class _Worker:
         self.calls: deque[int] = deque()
         self.deadline = 0.0
         self.pipe, other = Pipe()
-        # The package may have been found by a path that only this process knows.
+        # The package may have been found by a path that only this process knows; -P: never in the folder at hand, whose
+        # files are anybody's.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", "from ordebug_plugin.workers import serve; serve()", str(other.fileno())],
+                [sys.executable, "-P", "-c", "from ordebug_plugin.workers import serve; serve()", str(other.fileno())],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON

@@ -46,12 +46,13 @@ printf '{"verified": {"file_name": "verified.json", "formatting": "or_debug"}, "
   >"$OUT/dataset_info.json"
 sft() {
   for data in "$@"; do
-    "$LF/llamafactory-cli" train recipes/cpu/sft.yaml dataset_dir="$OUT" dataset="$data" model_name_or_path="$OUT/base" \
-      output_dir="$OUT/$data" max_steps="$STEPS" learning_rate=2.0e-3 "seed=$((42 + SEED))" "data_seed=$((42 + SEED))" \
-      >"$OUT/$data.log" 2>&1
+    options=(dataset_dir="$OUT" dataset="$data" model_name_or_path="$OUT/base" output_dir="$OUT/$data"
+      max_steps="$STEPS" learning_rate=2.0e-3 "seed=$((42 + SEED))" "data_seed=$((42 + SEED))")
+    keep_recipe recipes/cpu/sft.yaml "$OUT/$data" "${options[@]}"
+    "$LF/llamafactory-cli" train recipes/cpu/sft.yaml "${options[@]}" >"$OUT/$data.log" 2>&1
   done
 }
-export -f sft
+export -f sft keep_recipe
 export LF OUT STEPS SEED
 setsid bash -euc 'sft public_full public' &
 other=$!

@@ -70,6 +70,17 @@ judge() {
     --max-tokens "$MAX_TOKENS" --detail algebra "$@" --out "$OUT/eval/$name"
 }
 
+# keep_recipe RECIPE FOLDER [KEY=VALUE…]: puts the recipe that LLaMA-Factory trains with, the options of the command line in
+# it, into the output folder, where `ordebug postmortem` reads it: LLaMA-Factory leaves none there. ms-swift does.
+keep_recipe() {
+  local recipe=$1 folder=$2
+  shift 2
+  mkdir -p "$folder"
+  "$LF/python" -c 'import sys; from omegaconf import OmegaConf
+OmegaConf.save(OmegaConf.merge(OmegaConf.load(sys.argv[1]), OmegaConf.from_cli(sys.argv[3:])), sys.argv[2])' \
+    "$recipe" "$folder/recipe.yaml" "$@"
+}
+
 # train LOG PATTERN COMMAND…: runs a training, and shows of its log what matches PATTERN.
 train() {
   local log=$1 pattern=$2

@@ -55,7 +55,7 @@ def rows(folder: Path) -> list[tuple[str, str]]:
             table.append((f"{name}, {run}", cell(runs[run]["metrics"][name], percent=percent)))
         if name in paired:
             pair = paired[name]
-            p = "" if pair["p"] is None else f", McNemar p {pair['p']:.2g}"
+            p = "" if pair["p"] is None else f", p {pair['p']:.2g}"
             table.append((f"{name}, difference", f"{cell(pair, percent=False, sign='+')}{p}: {pair['verdict']}"))
     table += [(f"answers, {run}", actions(runs[run]["metrics"])) for run in ("sft", "grpo")]
     zero = average(steps[:FIRST], "frac_reward_zero_std")

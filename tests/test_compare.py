@@ -4,6 +4,8 @@ import base64
 import hashlib
 import json
 import re
+import shutil
+import subprocess
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -113,7 +115,8 @@ def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -
     (lost / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
     (pairing,) = load_comparison([runs.folders[2], lost]).pairings
     assert {pair.metric for pair in pairing.overall if pair.difference.n == PROBLEMS - 20} >= {"rr@1", "rr@5", "hit"}
-    assert all(pair.difference.value == 0 for pair in pairing.overall)
+    # An agent without a model counts no tokens.
+    assert all(pair.difference.value == 0 for pair in pairing.overall if pair.metric != "tokens")
 
 
 class TestMarkdown:
@@ -130,7 +133,7 @@ class TestMarkdown:
     def test_every_row_of_a_table_has_as_many_cells(self, outputs: Path) -> None:
         text = (outputs / "c.md").read_text()
         tables = [block for block in text.split("\n\n") if block.startswith("|")]
-        assert len(tables) == 5
+        assert len(tables) == 7
         for table in tables:
             assert len({len(re.findall(r"(?<!\\)\|", line)) for line in table.splitlines()}) == 1
 
@@ -159,11 +162,32 @@ class TestLatex:
         assert "at most 6 turns" in caption
         assert "agent oracle" in caption
 
+    def test_a_note_stands_in_the_caption(self, runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        latex, page = tmp_path / "c.tex", tmp_path / "c.html"
+        folders = [str(folder) for folder in runs.folders]
+        options = ["compare", *folders, "--latex", str(latex), "--page", str(page), "--note"]
+        assert main([*options, "oracle=knows the answers, 100% of them."]) == 0
+        assert r"oracle: knows the answers, 100\% of them, agent oracle" in latex.read_text()
+        assert "knows the answers, 100% of them, agent oracle" in page.read_text()
+        for wrong, reason in (("oracle", "write RUN=TEXT"), ("nobody=here", "names 'nobody', but the runs are")):
+            assert main([*options, wrong]) == 2
+            assert reason in " ".join(capsys.readouterr().err.split())
+
     def test_every_special_sign_is_escaped(self, outputs: Path) -> None:
         text = (outputs / "c.tex").read_text()
         caption = text.partition(r"\caption{")[2]
         assert not re.search(r"(?<!\\)[%#$_&^~<>|]", caption)
         assert text.count("{") == text.count("}")
+
+    @pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs pdflatex and booktabs")
+    def test_latex_accepts_it_and_it_fits_the_page(self, outputs: Path, tmp_path: Path) -> None:
+        head = r"\documentclass{article}\usepackage{booktabs}\begin{document}"
+        text = (outputs / "c.tex").read_text()
+        (tmp_path / "page.tex").write_text(head + text + r"\end{document}")
+        command = ["pdflatex", "-interaction=nonstopmode", "-halt-on-error", "page.tex"]
+        done = subprocess.run(command, check=False, cwd=tmp_path, capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout
+        assert "Overfull" not in done.stdout
 
 
 class _Page(HTMLParser):

@@ -1,12 +1,9 @@
-"""The engine of `ordebug eval` against a real HTTP server: outcomes, samples, think text, resuming after a kill."""
+"""The engine of `ordebug eval` against a real HTTP server: outcomes, samples, think text, judges that die."""
 
-import fcntl
 import json
 import os
-import random
 import signal
 import subprocess
-import sys
 import threading
 import time
 from pathlib import Path
@@ -17,52 +14,17 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.evaluate.records import load_episodes
+from ordebug_plugin.evaluate.story import tell
+from ordebug_plugin.scoring import score
+from tests.served import arguments, episodes_of, figures_of, thoughtful, write_bench
 from tests.test_chat import GOOD, completion, evaluate, server
-from tests.toys import CONFLICT, FEASIBLE, answer
+from tests.toys import FEASIBLE, answer
 
 
 @pytest.fixture
 def bench(tmp_path: Path) -> Path:
     """Eight problems."""
     return write_bench(tmp_path / "bench", 8)
-
-
-def write_bench(folder: Path, n: int) -> Path:
-    folder.mkdir()
-    records = []
-    for number in range(n):
-        (folder / f"{number}.lp").write_text(CONFLICT + f"\\ {number}\n")
-        records.append({"problem_id": f"p{number}", "model_file": f"{number}.lp", "error_type": "AB"[number % 2]})
-    (folder / "dataset.json").write_text(json.dumps({"problems": records}))
-    return folder
-
-
-def arguments(bench: Path, url: str, out: Path, *options: str) -> list[str]:
-    return ["eval", str(bench), "--base-url", url, "--model", "m", "--out", str(out), "--max-steps", "4", *options]
-
-
-def thoughtful(number: int, body: dict[str, Any]) -> tuple[int, Any]:
-    """An answer that depends on the request alone, as a deterministic server's: some episodes take several turns."""
-    rng = random.Random(json.dumps(body["messages"]) + str(body["seed"]))
-    actions = ["GET_IIS()", "DROP_CONSTRAINT(nope)", "RELAX_CONSTRAINT(low, 1.0)", "DROP_CONSTRAINT(high)"]
-    return 200, completion(answer(rng.choice(actions)))
-
-
-def episodes_of(out: Path) -> list[dict[str, Any]]:
-    """What a run wrote, less the seconds."""
-    episodes = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
-    for episode in episodes:
-        for turn in episode["turns"]:
-            del turn["agent_seconds"], turn["solver_seconds"]
-    return episodes
-
-
-def figures_of(out: Path) -> dict[str, Any]:
-    """summary.json, less the seconds."""
-    summary: dict[str, Any] = json.loads((out / "summary.json").read_text())
-    for metrics in (summary["metrics"], *summary["by_type"].values()):
-        del metrics["seconds"], metrics["seconds_recovered"]
-    return summary
 
 
 CUT = completion("<think>\nand so on and", finish="length")
@@ -97,6 +59,10 @@ def test_every_outcome_has_its_name(tmp_path: Path, replies: list[tuple[int, Any
     assert summary["outcomes"] == {outcome: 1}
     (episode,) = load_episodes(out / "episodes.jsonl")
     assert ("infra" if episode.outcome is None else str(episode.outcome)) == outcome
+    told = tell(episode, score(episode)).headline
+    why = {"truncated": "the last answer cut by the token limit", "refused": "no answer with an action"}
+    assert why.get(outcome, "") in told
+    assert ("no repair within 2 turns" in told) == (outcome in ("truncated", "refused", "out-of-turns"))
     rate = summary["metrics"]["rr@1"]
     assert rate["n"] == (0 if outcome == "infra" else 1)
 
@@ -135,6 +101,28 @@ def test_samples_differ_in_their_seed_and_stay_together(bench: Path, tmp_path: P
     assert len({json.dumps([turn["answer"] for turn in one["turns"]]) for one in episodes[:3]}) > 1
     metrics = json.loads((out / "summary.json").read_text())["metrics"]
     assert metrics["rr@1"]["n"] == 24
+
+
+def test_fields_of_requests_can_be_set_and_left_out(bench: Path, tmp_path: Path) -> None:
+    out = tmp_path / "run"
+    body = {"max_tokens": None, "max_completion_tokens": 77, "seed": None, "temperature": None, "top_p": 0.9}
+    with server(lambda number, body: (200, completion(GOOD))) as (url, requests):
+        command = arguments(bench, url, out, "--body", json.dumps(body))
+        assert main(command) == 0
+        assert main([*command[:-1], json.dumps({**body, "top_p": 0.8}), "--resume"]) == 2
+    sent = [set(request["body"]) for request in requests]
+    assert sent == [{"messages", "model", "max_completion_tokens", "top_p"}] * len(requests)
+    assert {request["body"]["max_completion_tokens"] for request in requests} == {77}
+    config = yaml.safe_load((out / "config.yaml").read_text())
+    assert config["agent"]["sampling"]["body"] == body
+
+
+@pytest.mark.parametrize("body", ["{", "[1]", '{"messages": []}', '{"model": "other"}', '{"n": 2}'])
+def test_a_body_that_cannot_be_used_is_refused(
+    bench: Path, tmp_path: Path, body: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(arguments(bench, "http://127.0.0.1:9/v1", tmp_path / "run", "--body", body)) == 2
+    assert "--body" in capsys.readouterr().err
 
 
 def test_samples_of_a_built_in_agent(bench: Path, tmp_path: Path) -> None:
@@ -191,6 +179,71 @@ def test_reasoning_that_was_opened_in_the_prompt_and_never_closed_does_not_act(t
     assert episode["outcome"] == "out-of-turns"
 
 
+TAGLESS = completion("so\nAction: DROP_CONSTRAINT(high)")
+CLOSED = completion("hm\n</think>\n\nAction: GET_IIS()")
+CUT_SHORT = completion("hm, let me", finish="length")
+
+
+@pytest.mark.parametrize("first", [CUT_SHORT, completion("Action: GET_IIS()")], ids=["unknown", "none"])
+def test_a_later_answer_shows_that_prompts_end_in_an_opener(tmp_path: Path, first: dict[str, Any]) -> None:
+    replies = [first, CLOSED, TAGLESS]
+    with server(lambda n, body: (200, replies[n - 1])) as (url, _):
+        _, (episode,), _ = evaluate(tmp_path, url, "--max-steps", "3")
+    assert "not closed" in episode["turns"][2]["note"]
+    assert episode["outcome"] == "out-of-turns"
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["agent"]["think"] == "prompt"
+
+
+@pytest.mark.parametrize(
+    ("replies", "place"),
+    [
+        ([CUT_SHORT, completion("no idea")], "none"),
+        ([completion("no idea"), CUT_SHORT], "none"),
+        ([CUT_SHORT, IDLE], "content"),
+        ([completion("no idea"), completion("no idea", reasoning="hm")], "reasoning"),
+        ([IDLE, CLOSED], "content"),  # a place, once shown, stands
+        ([CLOSED, IDLE], "prompt"),
+    ],
+)
+def test_what_is_known_of_think_text_grows(tmp_path: Path, replies: list[dict[str, Any]], place: str) -> None:
+    with server(lambda n, body: (200, replies[n - 1])) as (url, _):
+        evaluate(tmp_path, url)
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["agent"]["think"] == place
+
+
+def test_a_resumed_run_goes_on_finding_out(tmp_path: Path) -> None:
+    bench, out = write_bench(tmp_path / "bench", 2), tmp_path / "run"
+    replies = [(200, CUT_SHORT)] * 4 + [(400, "{}")] + [(200, CLOSED), (200, TAGLESS), (200, TAGLESS), (200, IDLE)]
+    with server(lambda n, body: replies[n - 1]) as (url, requests):
+        assert main(arguments(bench, url, out)) == 1
+        assert yaml.safe_load((out / "config.yaml").read_text())["agent"]["think"] == "unknown"
+        assert main(arguments(bench, url, out, "--resume")) == 0
+    assert yaml.safe_load((out / "config.yaml").read_text())["agent"]["think"] == "prompt"
+    assert [one["outcome"] for one in episodes_of(out)] == ["truncated", "out-of-turns"]
+    assert len(requests) == len(replies)
+
+
+def test_while_answers_are_cut_requests_go_one_by_one(bench: Path, tmp_path: Path) -> None:
+    """So that not time decides which of them are read without the place that the second one shows."""
+    together = threading.Barrier(8, timeout=60)
+    inside: list[int] = []
+    alone = []
+
+    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        inside.append(number)
+        if number <= 2:
+            time.sleep(0.3)
+            alone.append(list(inside))
+        elif number <= 10:
+            together.wait()  # breaks unless eight requests are in flight at once
+        return 200, CUT_SHORT if number == 1 else CLOSED if number == 2 else TAGLESS
+
+    with server(respond) as (url, _):
+        assert main(arguments(bench, url, tmp_path / "run", "--concurrency", "8")) == 0
+    assert alone == [[1], [1, 2]]
+    assert not any(one["outcome"] == "recovered" for one in episodes_of(tmp_path / "run"))
+
+
 def test_the_first_request_goes_alone_and_the_rest_together(bench: Path, tmp_path: Path) -> None:
     together = threading.Barrier(7, timeout=60)
     inside = []
@@ -218,201 +271,32 @@ def test_what_concurrency_is_does_not_show(bench: Path, tmp_path: Path) -> None:
     assert (tmp_path / "1" / "unusable.jsonl").read_text() == (tmp_path / "5" / "unusable.jsonl").read_text()
 
 
-def test_sigkill_at_ten_random_moments_and_resume(bench: Path, tmp_path: Path) -> None:
-    """One run, killed ten times and gone on with, holds what an uninterrupted one holds."""
-    whole, killed = tmp_path / "whole", tmp_path / "killed"
-    rng = random.Random(5)
-    patience = 0.0
-    seen = threading.Semaphore(0)
+def test_a_judge_that_dies_loses_its_episodes_and_nothing_else(bench: Path, tmp_path: Path) -> None:
+    """The processes of the judges are killed while eight episodes are under way."""
+    whole, hit = tmp_path / "whole", tmp_path / "hit"
+    killed: list[int] = []
 
     def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
-        seen.release()
-        time.sleep(patience)
+        if number == 12:
+            judges = subprocess.run(
+                ["pgrep", "-P", str(os.getpid()), "-f", "seats import serve"], check=False, stdout=subprocess.PIPE
+            )
+            killed.extend(int(pid) for pid in judges.stdout.split())
+            for pid in killed:
+                os.kill(pid, signal.SIGKILL)
         return thoughtful(number, body)
 
-    with server(respond) as (url, _):
-        options = ["--samples", "4", "--concurrency", "3"]
-        assert main(arguments(bench, url, whole, *options)) == 0
-        patience = 0.02
-        command = [sys.executable, "-m", "ordebug_plugin.cli", *arguments(bench, url, killed, *options, "--resume")]
-        lengths = []
-        for _ in range(10):
-            while seen.acquire(blocking=False):
-                pass
-            process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            try:
-                for _ in range(rng.randrange(9)):  # requests, then a moment: also before the first
-                    assert seen.acquire(timeout=60)
-                time.sleep(rng.random() * 0.05)
-            finally:
-                process.send_signal(signal.SIGKILL)
-            assert process.wait(60) == -signal.SIGKILL
-            path = killed / "episodes.jsonl"
-            lengths.append(path.read_bytes().count(b"\n") if path.exists() else 0)
-        finished = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert finished.returncode == 0, finished.stderr
-    assert "episodes stand" in finished.stderr
-    assert lengths == sorted(lengths)  # nothing that was finished is lost again
-    assert 0 < lengths[-1] < 32
-    assert episodes_of(killed) == episodes_of(whole)
-    assert figures_of(killed) == figures_of(whole)
-    configs = [yaml.safe_load((folder / "config.yaml").read_text()) for folder in (whole, killed)]
-    assert configs[0] == configs[1]
-    assert sorted(path.name for path in killed.iterdir()) == sorted(path.name for path in whole.iterdir())
-
-
-@pytest.fixture
-def cut_run(bench: Path, tmp_path: Path) -> tuple[list[str], Path]:
-    """A finished run, and the command that resumes it."""
-    out = tmp_path / "run"
-    command = ["eval", str(bench), "--agent", "random", "--out", str(out)]
-    assert main(command) == 0
-    return [*command, "--resume"], out
-
-
-def test_a_kill_at_any_byte_can_be_resumed(cut_run: tuple[list[str], Path]) -> None:
-    command, out = cut_run
-    path = out / "episodes.jsonl"
-    data, whole, figures = path.read_bytes(), episodes_of(out), figures_of(out)
-    line = len(data.splitlines(keepends=True)[0])
-    rng = random.Random(3)
-    for size in (0, 1, line - 1, line, line + 1, *(rng.randrange(len(data)) for _ in range(8)), len(data) - 1):
-        (out / "summary.json").unlink()
-        path.write_bytes(data[:size])
-        assert main(command) == 0
-        assert episodes_of(out) == whole
-        assert figures_of(out) == figures
-        kept = data[:size].rpartition(b"\n")[0]
-        assert path.read_bytes().startswith(kept)  # to the byte, seconds included
-
-
-def test_nothing_to_do_is_done(cut_run: tuple[list[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
-    command, out = cut_run
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert main([*command, "--concurrency", "3"]) == 0
-    assert "8 of 8 episodes stand" in capsys.readouterr().err
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-
-
-def test_resuming_where_nothing_is_starts(bench: Path, tmp_path: Path) -> None:
-    out = tmp_path / "new"
-    assert main(["eval", str(bench), "--agent", "oracle", "--out", str(out), "--resume"]) == 0
-    assert len(episodes_of(out)) == 8
-
-
-def test_a_changed_configuration_is_refused_by_its_keys(
-    cut_run: tuple[list[str], Path], bench: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    command, out = cut_run
-    before = {path.name: path.read_bytes() for path in out.iterdir()}
-    for options, keys in (
-        (["--seed", "7", "--max-steps", "3"], ["max_steps: 20 there, 3 now", "seed: 0 there, 7 now", "agent.seed"]),
-        (["--samples", "2"], ["samples: 1 there, 2 now"]),
-        (["--limit", "4"], ["limit: None there, 4 now", "problems: 8 there, 4 now", "benchmark_hash"]),
-        (["--work-limit", "7"], ["work_limit: 60.0 there, 7.0 now"]),
-    ):
-        assert main([*command, *options]) == 2
-        message = capsys.readouterr().err
-        assert all(key in message for key in keys), message
-        assert "concurrency" not in message
-    index = json.loads((bench / "dataset.json").read_text())
-    index["problems"][0]["culprit"] = {"rows": ["low"], "variables": []}
-    (bench / "dataset.json").write_text(json.dumps(index))
-    assert main(command) == 2
-    message = capsys.readouterr().err
-    assert "records_hash" in message
-    assert "benchmark_hash" not in message
-    assert {path.name: path.read_bytes() for path in out.iterdir()} == before
-
-
-def test_a_changed_sampling_is_refused(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    options = ["--samples", "4", "--concurrency", "8", "--temperature", "1"]
     with server(thoughtful) as (url, _):
-        assert main(arguments(bench, url, tmp_path / "run")) == 0
-        capsys.readouterr()
-        assert main(arguments(bench, url, tmp_path / "run", "--resume", "--temperature", "1", "--no-history")) == 2
-    message = capsys.readouterr().err
-    assert "agent.sampling.temperature: 0.0 there, 1.0 now" in message
-    assert "agent.style.history: True there, False now" in message
-
-
-def test_lines_that_are_no_episode_of_the_run_are_named(
-    cut_run: tuple[list[str], Path], capsys: pytest.CaptureFixture[str]
-) -> None:
-    command, out = cut_run
-    path = out / "episodes.jsonl"
-    lines = path.read_text().splitlines(keepends=True)
-    for text, reason in (
-        ("".join([*lines[:2], "{}\n", *lines[2:]]), "line 3 is not an episode"),
-        ("".join([*lines, lines[0]]), "line 9 is an episode of another run, or there twice"),
-    ):
-        path.write_text(text)
-        assert main(command) == 2
-        assert reason in capsys.readouterr().err
-        assert path.read_text() == text
-
-
-def test_episodes_lost_to_the_server_are_run_again(bench: Path, tmp_path: Path) -> None:
-    out, whole = tmp_path / "run", tmp_path / "whole"
-    broken = True
-
-    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
-        return (400, "{}") if broken and number > 5 else thoughtful(number, body)
-
-    with server(respond) as (url, requests):
-        assert main(arguments(bench, url, out)) == 1
-        lost = [one["problem_id"] for one in episodes_of(out) if one["outcome"] is None]
-        assert lost
-        broken, before = False, len(requests)
-        assert main(arguments(bench, url, out, "--resume", "--concurrency", "4")) == 0
-        again = len(requests) - before
-        assert main(arguments(bench, url, whole)) == 0
-    assert episodes_of(out) == episodes_of(whole)
-    assert again == sum(len(one["turns"]) for one in episodes_of(whole) if one["problem_id"] in lost)
-    assert "infra" not in figures_of(out)["outcomes"]
-
-
-def test_ctrl_c_can_be_resumed(bench: Path, tmp_path: Path) -> None:
-    out, whole = tmp_path / "run", tmp_path / "whole"
-    enough, release = threading.Event(), threading.Event()
-
-    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
-        if number > 12 and not release.is_set():
-            enough.set()
-            release.wait(60)
-        return thoughtful(number, body)
-
+        assert main(arguments(bench, url, whole, *options)) == 0
     with server(respond) as (url, _):
-        command = [sys.executable, "-m", "ordebug_plugin.cli", *arguments(bench, url, out, "--concurrency", "3")]
-        process = subprocess.Popen(
-            command,
-            stderr=subprocess.PIPE,
-            text=True,
-            # Where the tests run in the background of a script, the shell has children ignore SIGINT.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
-        )
-        try:
-            assert enough.wait(60)
-            process.send_signal(signal.SIGINT)
-            _, errors = process.communicate(timeout=20)
-        finally:
-            process.kill()
-            release.set()
-        assert process.returncode == 130
-        assert "--resume" in errors
-        assert "Traceback" not in errors
-        kept = (out / "episodes.jsonl").read_bytes()
-        assert 0 < len(kept.splitlines()) < 8
-        assert main(arguments(bench, url, out, "--resume")) == 0
-        assert main(arguments(bench, url, whole)) == 0
-    assert episodes_of(out) == episodes_of(whole)
-
-
-def test_two_commands_do_not_write_the_same_run(cut_run: tuple[list[str], Path]) -> None:
-    command, out = cut_run
-    handle = os.open(out, os.O_RDONLY)
-    try:
-        fcntl.flock(handle, fcntl.LOCK_EX)
-        assert main(command) == 2
-    finally:
-        os.close(handle)
-    assert main(command) == 0
+        assert main(arguments(bench, url, hit, *options)) == 1
+        assert killed
+        errors = [one["error"] for one in episodes_of(hit) if one["outcome"] is None]
+        assert 0 < len(errors) <= 16  # those under way, and those begun before the loop hears of it
+        assert all("the process that judged the episode died" in error for error in errors)
+        assert len(episodes_of(hit)) == 32
+    with server(thoughtful) as (url, _):  # started again, at another address
+        assert main(arguments(bench, url, hit, *options, "--resume")) == 0
+    assert episodes_of(hit) == episodes_of(whole)
+    assert figures_of(hit) == figures_of(whole)

@@ -186,17 +186,6 @@ def test_a_whole_model_written_anew_is_the_same_where_it_means_the_same(
         assert compare(content(judge, one), content(judge, load_problem(tmp_path / "three.mps"))).changes == ()
 
 
-def test_models_without_a_common_name_are_told_apart(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    (tmp_path / "b.lp").write_text(CONFLICT)
-    (tmp_path / "r.lp").write_text("Minimize\n obj: u\nSubject To\n one: u >= 1\nEnd\n")
-    assert main(["judge", str(tmp_path / "b.lp"), str(tmp_path / "r.lp")]) == 0
-    text = capsys.readouterr().out
-    assert "share no row by name" in text
-    assert "+ one: u >= 1   (added)" in text
-    assert "fp            0.000" in text
-    assert "lost rows     high, low, side" in text
-
-
 def test_what_does_not_repair_says_what_is_left(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, record = judged(capsys, tmp_path, CONFLICT, CONFLICT.replace("x >= 5", "x >= 4"), ORIGINAL)
     assert (code, record["repaired"], record["left"]) == (1, False, {"rows": ["low", "high"], "bounds": []})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -76,6 +77,12 @@ def test_sft_by_its_state(tmp_path: Path) -> None:
     assert (training.finished, training.seconds) == (True, 12.5)
     assert "the loss went from 2 to 0.5" in found(tmp_path / "sft", Severity.GOOD)
     assert "no evaluation loss" in found(tmp_path / "sft", Severity.NOTE)
+
+
+def test_a_loss_that_is_no_number_is_found(tmp_path: Path) -> None:
+    folder = sft(tmp_path / "sft", [2.0, 1.0, math.nan, math.nan])
+    assert "loss was no finite number at 2 steps, the first of them 30" in found(folder, Severity.BAD)
+    assert "no finite number" not in found(sft(tmp_path / "fine", [2.0, 1.0]), Severity.BAD)
 
 
 def test_sft_that_overfits_or_learns_nothing(tmp_path: Path) -> None:

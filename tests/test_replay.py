@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +13,8 @@ import pytest
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.generate import Size, Wanted, make_benchmark
+from tests.served import arguments, thoughtful
+from tests.test_chat import server
 
 N = 12
 
@@ -83,6 +87,23 @@ def test_what_is_not_as_recorded_is_named(run: Path, capsys: pytest.CaptureFixtu
     assert "turn 1: status was OPTIMAL, is INFEASIBLE" in " ".join(capsys.readouterr().out.split())
 
 
+def test_labels_by_which_figures_are_grouped_are_held_against_the_benchmark(
+    run: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    first, second = episodes(run)[:2]
+    change(run, 0, error_type="another")
+    change(run, 1, difficulty="trivial")
+    assert main(["replay", str(run), "--workers", "0", "--json"]) == 1
+    report = json.loads(capsys.readouterr().out)
+    told = [
+        (one["what"], one["recorded"], one["found"]) for each in report["not_confirmed"] for one in each["differences"]
+    ]
+    assert told == [
+        ("error_type", "another", first["error_type"]),
+        ("difficulty", "trivial", second["difficulty"]),
+    ]
+
+
 def test_an_episode_that_was_lost_is_confirmed_as_far_as_it_went(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
     long = next(number for number, episode in enumerate(episodes(run)) if len(episode["turns"]) > 2)
     change(
@@ -95,6 +116,41 @@ def test_an_episode_that_was_lost_is_confirmed_as_far_as_it_went(run: Path, caps
     )
     assert main(["replay", str(run), "--workers", "0", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["confirmed"] == N
+
+
+@pytest.mark.parametrize(
+    "options", [(), ("--detail", "algebra"), ("--conversation",), ("--no-history", "--system", "Hi")]
+)
+def test_the_prompts_of_a_served_model_are_rendered_again(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], options: tuple[str, ...]
+) -> None:
+    out = tmp_path / "served"
+    with server(thoughtful) as (url, _):
+        assert main(arguments(bench, url, out, "--concurrency", "4", *options)) == 0
+    assert main(["replay", str(out), "--bench", str(bench), "--workers", "0"]) == 0
+    made = episodes(out)
+    number = next(number for number, episode in enumerate(made) if len(episode["turns"]) > 1)
+    turns = made[number]["turns"]
+    turns[1] = {**turns[1], "prompt": turns[1]["prompt"].replace("Status: INFEASIBLE", "Status: OPTIMAL")}
+    change(out, number, turns=turns)
+    capsys.readouterr()
+    assert main(["replay", str(out), "--bench", str(bench), "--workers", "0", "--json"]) == 1
+    (found,) = json.loads(capsys.readouterr().out)["not_confirmed"]
+    (one,) = found["differences"]
+    assert (one["turn"], one["what"]) == (2, "prompt")
+    assert (one["recorded"], one["found"]) == ("Status: OPTIMAL", "Status: INFEASIBLE")
+
+
+def test_workers_load_nothing_from_the_folder_at_hand(run: Path, bench: Path, tmp_path: Path) -> None:
+    here = tmp_path / "somebody's"
+    here.mkdir()
+    for name in ("random.py", "ordebug_plugin.py"):
+        (here / name).write_text("raise SystemExit('code of the folder at hand')\n")
+    script = Path(sys.executable).with_name("ordebug")
+    command = [str(script), "replay", str(run), "--bench", str(bench), "--workers", "2"]
+    done = subprocess.run(command, check=False, cwd=here, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"{N} of {N} episodes confirmed" in done.stdout
 
 
 def test_the_ledger_has_every_question(run: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -223,5 +223,21 @@ def test_two_runs_are_compared_on_the_same_problems(judge: Judge, tmp_path: Path
     assert results["preservation"].verdict == "higher"
     few = {pair.metric: pair for pair in compare_runs(poor[:3], good[:3])}
     assert few["rr@1"].verdict == "not separable at n=3"
-    same = {pair.metric: pair for pair in compare_runs(good, good)}
-    assert same["preservation"].verdict == "not separable at n=12"
+    assert few["preservation"].p == 0.25
+    assert few["preservation"].verdict == "not separable at n=3"
+    # A run against its own samples: sums of eight are not eight times one to the last digit.
+    samples = [replace(episode, sample=number) for episode in good for number in range(8)]
+    for other in (good, samples):
+        same = compare_runs(good, other)
+        assert {pair.verdict for pair in same} == {"not separable at n=12"}
+        assert {pair.p for pair in same} == {1.0}
+
+
+def test_the_paired_difference_of_da_is_that_of_the_ratios(judge: Judge, tmp_path: Path) -> None:
+    problems = [write_problem(tmp_path / f"{i}.lp", CONFLICT + f"\\ {i}\n", TRUTH) for i in range(6)]
+    first = [run(judge, problem, answer("DROP_CONSTRAINT(low)")) for problem in problems]
+    second = [run(judge, problem, answer("SUBMIT()")) for problem in problems[:2]] + first[2:]
+    (pair,) = [pair for pair in compare_runs(first, second) if pair.metric == "da"]
+    da = [summarize(run, 5).metrics["da"].value for run in (first, second)]
+    assert pair.difference.value == pytest.approx(da[1] - da[0])
+    assert pair.difference.value < 0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import importlib.util
 import json
 import sys
@@ -9,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from ordebug_plugin.cli import main
 from ordebug_plugin.data.convert import convert_file
-from ordebug_plugin.postmortem.training import read_training
+from ordebug_plugin.postmortem.training import is_training, read_training
 from ordebug_plugin.prompt import SYSTEM_PROMPT
 from tests.conftest import REPO, conversation, demonstration, run
 
@@ -21,6 +23,7 @@ from swift.arguments import SftArguments
 from swift.cli.main import parse_yaml_args
 from swift.dataset import load_dataset
 from swift.utils import parse_args
+from torch.utils.tensorboard import SummaryWriter
 
 pytestmark = pytest.mark.swift
 
@@ -96,7 +99,10 @@ def test_a_conversation_is_learnt_turn_by_turn_but_for_what_went_astray(
 
 def test_command_trains(messages: Path) -> None:
     small = ("--max_steps", "2", "--save_steps", "2", "--logging_steps", "1", "--per_device_train_batch_size", "4")
-    trained = run("swift", "sft", "recipes/cpu/swift_sft.yaml", *small, cwd=messages.parents[2])
+    small = (*small, "--report_to", "tensorboard")
+    # ms-swift sets this one where it is not set, also in this process, as soon as its arguments are parsed.
+    place = {"TENSORBOARD_LOGGING_DIR": str(messages.parent / "swift_sft" / "runs")}
+    trained = run("swift", "sft", "recipes/cpu/swift_sft.yaml", *small, cwd=messages.parents[2], env=place)
     assert trained.returncode == 0, trained.output
     saved = messages.parent / "swift_sft" / "checkpoint-2"
     assert (saved / "model.safetensors").is_file()
@@ -108,3 +114,35 @@ def test_command_trains(messages: Path) -> None:
     points = [value for _, value in told.curves["loss"].points]  # logging.jsonl has fewer digits
     assert points == pytest.approx([float(loss) for loss in losses], rel=1e-6)
     assert all(0 < float(loss) < 10 for loss in losses)  # ln 400 = 6 for a model that knows nothing
+    assert [file.sha256 for file in told.data] == [hashlib.sha256(messages.read_bytes()).hexdigest()]
+    # Where nothing but TensorBoard's files was kept.
+    for file in (messages.parent / "swift_sft").glob("**/events.out.tfevents.*"):
+        kept = messages.parents[2] / "kept" / file.relative_to(messages.parent / "swift_sft")
+        kept.parent.mkdir(parents=True, exist_ok=True)
+        kept.write_bytes(file.read_bytes())
+    assert is_training(messages.parents[2] / "kept")
+    again = read_training(messages.parents[2] / "kept")
+    assert (again.stage, again.steps, again.planned, again.settings) == ("sft", 2, None, {})
+    assert [step for step, _ in again.curves["loss"].points] == [1, 2]
+    assert [value for _, value in again.curves["loss"].points] == pytest.approx(points, rel=1e-5)
+    assert "tfevents" in again.sources[0]
+    assert main(["postmortem", str(messages.parents[2] / "kept")]) in (0, 1)
+
+
+def test_event_files_that_were_written_here(tmp_path: Path) -> None:
+    """As the Trainer of Hugging Face names its tags, one folder a start, and a step that was logged again."""
+    for start, losses in (("Jan01", {10: 3.0, 20: 2.0}), ("Jan02", {20: 1.5, 30: 1.0})):
+        with SummaryWriter(str(tmp_path / "run" / "runs" / start)) as writer:
+            for step, loss in losses.items():
+                writer.add_scalar("train/loss", loss, step)
+                writer.add_scalar("train/reward", 1 / loss, step)
+                writer.add_scalar("train/rewards/ordebug_repair/mean", 0.5, step)
+                writer.add_scalar("eval/loss", loss + 1, step)
+    told = read_training(tmp_path / "run")
+    assert (told.stage, told.steps) == ("grpo", 30)
+    assert told.curves["loss"].points == ((10, 3.0), (20, 1.5), (30, 1.0))
+    assert told.curves["eval_loss"].last == 2.0
+    assert told.curves["rewards/ordebug_repair/mean"].last == 0.5
+    record = tmp_path / "p.json"
+    assert main(["postmortem", str(tmp_path), "--json", str(record)]) in (0, 1)
+    assert list(json.loads(record.read_text())["trainings"]) == ["run"]

@@ -31,7 +31,7 @@ if importlib.util.find_spec("swift") is None:
     pytest.skip("ms-swift is not in this environment: use .venvs/swift", allow_module_level=True)
 
 import torch
-from swift.arguments import RLHFArguments, RolloutArguments
+from swift.arguments import DeployArguments, RLHFArguments, RolloutArguments
 from swift.cli.main import parse_yaml_args
 from swift.dataset import load_dataset
 from swift.infer_engine.protocol import RolloutInferRequest
@@ -135,6 +135,22 @@ def test_rollout_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: 
     assert unknown == []
     assert known.use_gym_env
     assert (known.multi_turn_scheduler, known.gym_env) == ("ordebug_scheduler", "ordebug")
+
+
+def test_server_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (prompts / "saves/qwen3-8b").mkdir(parents=True)
+    (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
+    monkeypatch.chdir(prompts)
+    monkeypatch.setattr(sys, "argv", ["swift"])
+    argv = [str(REPO / "recipes/serve/swift.yaml")]
+    parse_yaml_args(argv)
+    # What the recipe's first lines say for a machine without a GPU.
+    argv += ["--infer_backend", "transformers", "--max_batch_size", "8", "--torch_dtype", "float32"]
+    known, unknown = parse_alone(DeployArguments, argv, monkeypatch)
+    assert unknown == []
+    assert (known.model_type, known.template, known.enable_thinking) == ("qwen3", "qwen3", True)
+    assert (known.host, known.port, known.served_model_name) == ("127.0.0.1", 8000, "sft")
+    assert (known.vllm_tensor_parallel_size, known.max_batch_size) == (2, 8)
 
 
 def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:

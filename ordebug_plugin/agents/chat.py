@@ -5,19 +5,22 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import openai
 
-from ordebug_plugin.agents.completion import ThinkText, read_completion
+from ordebug_plugin.agents.bounded import BoundedClient
+from ordebug_plugin.agents.completion import Completion, ThinkText, read_completion, read_models
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import ServerError
 from ordebug_plugin.prompt import Message, Style, render_messages
 
 _PATH = "/chat/completions"
+_NO_KEY = "EMPTY"  # what servers without keys are sent
+_ALONE = 3  # requests, at most, that go one by one until it is known where the server puts its think text
 
 
 @dataclass(frozen=True)
@@ -27,12 +30,14 @@ class Sampling:
     Attributes:
         temperature: 0 is greedy.
         max_tokens: Token limit of one answer; a longer one is cut and counted as truncated.
-        seed: Passed to the server; None leaves it out for servers that refuse it.
+        seed: Passed to the server; None leaves it out.
+        body: More fields of every request, and others for those above; None leaves one out.
     """
 
     temperature: float = 0.0
     max_tokens: int = 2048
     seed: int | None = 0
+    body: Mapping[str, Any] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -43,13 +48,14 @@ class Endpoint:
         base_url: Root of the API, e.g. ``http://127.0.0.1:8000/v1``.
         model: Model name as the server knows it.
         api_key: Sent as bearer token; never logged or written to disk.
-        timeout: Seconds until one request is given up.
+        timeout: Seconds until one attempt of a request is given up: over a `Connection` from its beginning to the last
+            byte of the answer, by `ChatAgent.ask` and `go_on` since the server last sent a byte.
         retries: Attempts after the first failed one.
     """
 
     base_url: str
     model: str
-    api_key: str = field(default="EMPTY", repr=False)
+    api_key: str = field(default=_NO_KEY, repr=False)
     timeout: float = 600.0
     retries: int = 4
 
@@ -86,12 +92,14 @@ class ChatAgent:
             ServerError: It cannot be reached, or does not know the model.
         """
         try:
-            served = [str(model.id) for model in self._client.with_options(timeout=10.0, max_retries=1).models.list()]
+            client = self._client.with_options(timeout=10.0, max_retries=1)
+            served = read_models(client.get("/models", cast_to=openai.HttpxBinaryResponseContent).content)
         except openai.NotFoundError:
             return  # some servers have no /models; the first request will tell
-        except openai.AuthenticationError as error:
-            raise ServerError(f"{self._url} refuses the key in OPENAI_API_KEY: {_reason(error)}") from error
-        except (openai.OpenAIError, AttributeError, TypeError, ValueError) as error:
+        except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
+            verb = "asks for a" if self._client.api_key == _NO_KEY else "refuses the"
+            raise ServerError(f"{self._url} {verb} key in OPENAI_API_KEY: {_reason(error)}") from error
+        except (openai.OpenAIError, ServerError, ValueError) as error:
             raise ServerError(
                 f"no OpenAI-compatible server at {self._url}: {_reason(error)}. "
                 "Start one (README, 'Serve a model'), and give its address up to and including /v1"
@@ -122,8 +130,26 @@ class ChatAgent:
             response = self._client.post(
                 _PATH, cast_to=openai.HttpxBinaryResponseContent, body=self.body(messages, offset)
             )
-            completion = read_completion(response.content)
+            completion = _read(response)
         return completion.reply(messages[-1].content, time.perf_counter() - started)
+
+    def go_on(self, messages: Sequence[Message]) -> str:
+        """What the model adds to an answer that was begun for it.
+
+        vLLM and SGLang continue the last message by ``continue_final_message``; ``swift deploy`` does so by itself. A
+        server that does not know it refuses, or begins another message: the text tells.
+
+        Args:
+            messages: The conversation, the beginning of the assistant's answer last.
+
+        Raises:
+            ServerError: As in `act`.
+        """
+        body = self.body(messages, 0)
+        body |= {"continue_final_message": True, "add_generation_prompt": False}
+        with self.failures():
+            response = self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
+            return _read(response).content or ""
 
     @contextlib.asynccontextmanager
     async def connected(
@@ -132,22 +158,24 @@ class ChatAgent:
         """An asynchronous connection, closed at the end.
 
         Args:
-            think: Where the server puts the think text; None finds out with the first answer.
-            on_think: Told what was found out, before that answer is given to anybody.
+            think: Where the server puts the think text, as far as it is known; None finds out with the first answers.
+            on_think: Told what was found out, before that answer is given to anybody, and again what a later one shows.
         """
-        async with openai.AsyncOpenAI(**self._options) as client:
+        async with openai.AsyncOpenAI(**self._options, http_client=BoundedClient(self._options["timeout"])) as client:
             yield Connection(self, client, think, on_think)
 
     def body(self, messages: Sequence[Message], offset: int) -> dict[str, Any]:
         """What is sent for a conversation."""
         sampling = self._sampling
-        return {
+        fields = {
             "messages": [asdict(message) for message in messages],
             "model": self.name,
             "max_tokens": sampling.max_tokens,
-            **({} if sampling.seed is None else {"seed": sampling.seed + offset}),
+            "seed": None if sampling.seed is None else sampling.seed + offset,
             "temperature": sampling.temperature,
+            **sampling.body,
         }
+        return {name: value for name, value in fields.items() if value is not None}
 
     @contextlib.contextmanager
     def failures(self) -> Iterator[None]:
@@ -157,7 +185,10 @@ class ChatAgent:
         except ServerError as error:
             raise ServerError(f"{self._url}: {error}") from error
         except openai.NotFoundError as error:
-            raise ServerError(f"{self._url}: {_reason(error)} (does the address end in /v1?)") from error
+            hint = _moved(error.response) or " (does the address end in /v1?)"
+            raise ServerError(f"{self._url}: {_reason(error)}{hint}") from error
+        except openai.APIStatusError as error:
+            raise ServerError(f"{self._url}: {_reason(error)}{_moved(error.response)}") from error
         except (openai.OpenAIError, ValueError) as error:
             raise ServerError(f"{self._url}: {_reason(error)}") from error
 
@@ -166,8 +197,12 @@ class Connection:
     """Asks a model from an event loop; made by `ChatAgent.connected`.
 
     Where the server puts its think text is found out at the start: the first request goes alone, and the others wait
-    for its answer. Where the prompts turn out to end in an opener, an answer without any tag is read as reasoning that
-    was never closed.
+    for its answer; where that was cut before it could be told, the second goes alone, and the third. Where the prompts
+    turn out to end in an opener, an answer without any tag is read as reasoning that was never closed.
+
+    Where one of those shows a place, nothing depends on timing. Where none does, the first later answer that shows one
+    decides for all that come after it; what was read before stays as it was read. With several requests in flight, time
+    then decides which whole answers without any tag still act. All other answers are read the same whenever they come.
     """
 
     def __init__(
@@ -182,21 +217,33 @@ class Connection:
         self._think = think
         self._on_think = on_think
         self._first = asyncio.Lock()
-        self._tried = think is not None
+        self._alone = _ALONE if think in (None, ThinkText.UNKNOWN) else 0
 
-    async def ask(self, messages: Sequence[Message], offset: int = 0) -> Reply:
+    async def ask(
+        self, messages: Sequence[Message], offset: int = 0, on_sent: Callable[[], None] = lambda: None
+    ) -> Reply:
         """Answers one conversation; see `ChatAgent.ask`.
+
+        Args:
+            messages: As there.
+            offset: As there.
+            on_sent: Called when the request need not wait for others any more.
 
         Raises:
             ServerError: As there.
         """
-        if not self._tried:
+        if self._alone:
             async with self._first:
-                if not self._tried:
+                if self._alone:
+                    on_sent()
                     try:
-                        return await self._ask(messages, offset)
-                    finally:
-                        self._tried = True  # a server that fails is not waited for again and again, one by one
+                        reply = await self._ask(messages, offset)
+                    except BaseException:
+                        self._alone = 0  # a server that fails is not waited for again and again, one by one
+                        raise
+                    self._alone = self._alone - 1 if self._think is ThinkText.UNKNOWN else 0
+                    return reply
+        on_sent()
         return await self._ask(messages, offset)
 
     async def _ask(self, messages: Sequence[Message], offset: int) -> Reply:
@@ -204,12 +251,28 @@ class Connection:
         with self._agent.failures():
             body = self._agent.body(messages, offset)
             response = await self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
-            completion = read_completion(response.content)
-        if self._think is None:
-            self._think = completion.think_text
-            self._on_think(self._think)
+            completion = _read(response)
+        shown = completion.think_text
+        known = shown if self._think is None else self._think.told_by(shown)
+        if known is not self._think:
+            self._think = known
+            self._on_think(known)
         opened = self._think is ThinkText.PROMPT
         return completion.reply(messages[-1].content, time.perf_counter() - started, opened=opened)
+
+
+def _read(response: openai.HttpxBinaryResponseContent) -> Completion:
+    try:
+        return read_completion(response.content)
+    except ServerError as error:
+        raise ServerError(f"{error}{_moved(response.response)}") from error
+
+
+def _moved(response: Any) -> str:
+    """A hint, where the server sent the request elsewhere: by 301, 302 and 303 a question becomes a GET."""
+    if not response.history:
+        return ""
+    return f" (sent on to {response.url} by {response.history[0].status_code}: give the address where the server is)"
 
 
 def _reason(error: Exception) -> str:

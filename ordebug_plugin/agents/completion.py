@@ -19,7 +19,7 @@ class ThinkText(StrEnum):
 
     CONTENT: between tags in the content. REASONING_CONTENT, REASONING: in a field of that name, without tags. PROMPT:
     in the content, but its opener is the end of the prompt. NONE: a whole answer had none. UNKNOWN: the answer was cut
-    before it could be told.
+    before it could be told. The last two are no place: a later answer may show one.
     """
 
     CONTENT = "content"
@@ -28,6 +28,12 @@ class ThinkText(StrEnum):
     PROMPT = "prompt"
     NONE = "none"
     UNKNOWN = "unknown"
+
+    def told_by(self, other: ThinkText) -> ThinkText:
+        """What is known after another answer: a place, once shown, stands; a whole answer says more than a cut one."""
+        if self is ThinkText.UNKNOWN or (self is ThinkText.NONE and other is not ThinkText.UNKNOWN):
+            return other
+        return self
 
 
 @dataclass(frozen=True)
@@ -97,17 +103,34 @@ def read_completion(body: bytes) -> Completion:
         truncated = choice.get("finish_reason") == "length"
         usage = record.get("usage") or {}
         tokens = _count(usage, "prompt_tokens"), _count(usage, "completion_tokens")
-    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+    except _GARBAGE as error:
         raise ServerError(f"the reply is no chat completion: {type(error).__name__}: {error}") from error
     return Completion(content, reasoning, field, truncated, *tokens)
 
 
+def read_models(body: bytes) -> tuple[str, ...]:
+    """The names in a list of models.
+
+    Raises:
+        ServerError: It is no such list.
+    """
+    try:
+        return tuple(str(model["id"]) for model in json.loads(body)["data"] or ())
+    except _GARBAGE as error:
+        shown = " ".join(body[:80].decode(errors="replace").split())
+        raise ServerError(f"it answers /models with no list of models, but with {shown or 'nothing'}") from error
+
+
+# What taking apart a body raises that is not what it should be. Brackets in brackets end in a RecursionError.
+_GARBAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
 _FIELDS = (ThinkText.REASONING_CONTENT, ThinkText.REASONING)
+_MOST_TOKENS = 2**53  # beyond, a float is another number, and JSON has no other
 
 
 def _count(usage: Mapping[str, Any], name: str) -> int | None:
+    """A number of tokens, or None: a poor count costs a figure of costs, not the answer."""
     value = usage.get(name)
-    return value if isinstance(value, int) else None
+    return value if type(value) is int and 0 <= value < _MOST_TOKENS else None  # a bool is an int, too
 
 
 def _text(value: object) -> str | None:

@@ -28,6 +28,13 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("runs", type=Path, nargs="+", metavar="RUN", help="folders written by `ordebug eval`")
     parser.add_argument(
+        "--note",
+        action="append",
+        default=[],
+        metavar="RUN=TEXT",
+        help="what a reader must know of a run; it stands in captions and headers (may be given for each run)",
+    )
+    parser.add_argument(
         "--json",
         type=Path,
         nargs="?",
@@ -61,8 +68,9 @@ def run(options: argparse.Namespace) -> int:
     if len(options.runs) < 2:
         raise InputError("compare needs at least two runs")
     _check_outputs(options)
-    with progress("figures and tests", 2 * len(options.runs) - 1) as advance:
-        comparison = load_comparison(options.runs, advance)
+    remarks = dict(_remark(text) for text in options.note)
+    with progress("figures and tests", 3 * len(options.runs) - 3) as advance:
+        comparison = load_comparison(options.runs, advance, remarks)
     for note in comparison.notes:
         LOG.print(f"note: {note}")
     record = comparison_record(comparison)
@@ -81,6 +89,13 @@ def run(options: argparse.Namespace) -> int:
     if options.page is not None:
         _write(options.page, render_page(comparison))
     return FINDINGS if comparison.incomplete else DONE
+
+
+def _remark(text: str) -> tuple[str, str]:
+    name, found, said = text.partition("=")
+    if not found or not said.strip():
+        raise InputError(f"--note {text!r}: write RUN=TEXT, with the name of a run as the tables have it")
+    return name, said.strip().removesuffix(".")
 
 
 def _outputs(options: argparse.Namespace) -> Iterator[Path]:

@@ -26,7 +26,7 @@ from ordebug_plugin.commands.common import (
     whole,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
-from ordebug_plugin.commands.server import connect, sampling_of
+from ordebug_plugin.commands.server import add_body_option, connect, sampling_of
 from ordebug_plugin.env import MAX_TURNS, Outcome
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
@@ -70,14 +70,23 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--amount", type=nonnegative, default=1.0, help="relax-first: how much (default 1.0)")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
-    more.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
+    more.add_argument(
+        "--timeout",
+        type=nonnegative,
+        default=600.0,
+        metavar="S",
+        help="seconds for one attempt of a request, up to the last byte of the answer (default 600); with its retries "
+        "and the pauses between them a request may take longer",
+    )
     more.add_argument(
         "--episode-timeout",
         type=nonnegative,
         metavar="S",
-        help="seconds for a whole episode of a served model, after which it counts as lost, not as wrong",
+        help="seconds for an episode of a served model from its first request, judging included, after which it counts "
+        "as lost, not as wrong",
     )
     more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_body_option(more)
     add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")
     more.add_argument(
@@ -135,7 +144,10 @@ def run(options: argparse.Namespace) -> int:
                 on_kept=lambda kept: _print_kept(kept, len(problems) * options.samples),
             )
         except KeyboardInterrupt:
-            LOG.print("the same command with --resume goes on from here")
+            if (options.out / EPISODES).exists():  # removed where no episode had ended
+                LOG.print("the episodes that had ended are on disk; the same command with --resume goes on from here")
+            else:
+                LOG.print("no episode had ended: there is nothing to go on from, and the same command starts again")
             raise
     if options.json:
         print_json(summary_record(result.summary))
@@ -205,5 +217,13 @@ def _player(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[P
     chat = connect(options, style)
     sampling = asdict(sampling_of(options))
     shown = {**asdict(style), "detail": style.detail.value}  # YAML knows no enums
-    record = {"name": options.model, "base_url": options.base_url, "style": shown, "sampling": sampling}
+    record = {
+        "name": options.model,
+        "base_url": options.base_url,
+        "style": shown,
+        "sampling": sampling,
+        "timeout": options.timeout,
+        "retries": options.retries,
+        "episode_timeout": options.episode_timeout,
+    }
     return Served(chat, options.episode_timeout), record

@@ -35,7 +35,7 @@ def run(options: argparse.Namespace) -> int:
     """Scores a repair.
 
     Returns:
-        0 when the model is repaired, 1 when it is not.
+        0 when the model is repaired, 1 when it is not, or is another model altogether.
 
     Raises:
         InputError: A file cannot be used, or BROKEN is not infeasible.

@@ -13,7 +13,8 @@ from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subpars
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import Paired, compare_runs
-from ordebug_plugin.evaluate.run import CONFIG, load_run
+from ordebug_plugin.evaluate.records import load_episodes
+from ordebug_plugin.evaluate.run import CONFIG, EPISODES, expected_episodes, load_config
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.postmortem.finding import Finding, Severity
@@ -57,15 +58,24 @@ def run(options: argparse.Namespace) -> int:
     trainings: dict[str, Training] = {}
     summaries: dict[str, Summary] = {}
     models: dict[str, Sequence[Episode]] = {}
+    missing: dict[str, int] = {}
+    incomplete: list[Finding] = []
     for name, folder in _found(options.folders).items():
-        if (folder / CONFIG).exists():
-            config, episodes = load_run(folder)
-            summaries[name] = summarize(episodes, int(config["max_steps"]))
-            if "base_url" in config["agent"]:  # the others are baselines, and learned nothing
-                models[name] = episodes
-        else:
+        if not (folder / CONFIG).exists():
             trainings[name] = read_training(folder)
-    told = postmortem(trainings, summaries, list(_changes(models)))
+            continue
+        config = load_config(folder)
+        # A run that was killed at once left its configuration alone.
+        episodes = tuple(load_episodes(folder / EPISODES)) if (folder / EPISODES).exists() else ()
+        if episodes:
+            summaries[name] = summarize(episodes, int(config["max_steps"]))
+        expected = expected_episodes(folder, config)
+        if len(episodes) != expected:
+            missing[name] = expected - len(episodes)
+            incomplete.append(_incomplete(name, folder, len(episodes), expected))
+        elif "base_url" in config["agent"]:  # the others are baselines, and learned nothing
+            models[name] = episodes
+    told = postmortem(trainings, summaries, missing, [*incomplete, *_changes(models)])
     _print(told)
     if options.json is not None:
         write_text(
@@ -85,7 +95,9 @@ def _found(folders: Sequence[Path]) -> dict[str, Path]:
         if not folder.is_dir():
             raise InputError(f"{folder} is no folder")
         inside = sorted(path for pattern in ("*", "*/*") for path in folder.glob(pattern) if path.is_dir())
-        here = [path for path in (folder, *inside) if (path / CONFIG).exists() or _is_output(path)]
+        here = [
+            path for path in (folder, *inside) if (path / CONFIG).exists() or _is_output(path, within=folder.resolve())
+        ]
         if not here:
             raise InputError(f"{folder} holds neither the output of a training nor a run of `ordebug eval`")
         for path in sorted(here, key=_age):
@@ -94,13 +106,27 @@ def _found(folders: Sequence[Path]) -> dict[str, Path]:
     return {name if names.count(name) == 1 else str(path): path for path, name in found.items()}
 
 
-def _is_output(path: Path) -> bool:
-    """Whether a training wrote there; its checkpoints are its own."""
-    return is_training(path) and not path.name.startswith("checkpoint-") and not is_training(path.parent)
+def _is_output(path: Path, within: Path) -> bool:
+    """Whether a training wrote there; its checkpoints, and the folders of its event files, are its own."""
+    path = path.resolve()
+    around = [folder for folder in path.parents if folder == within or within in folder.parents]
+    return is_training(path) and not path.name.startswith("checkpoint-") and not any(map(is_training, around[:2]))
 
 
 def _age(path: Path) -> float:
     return min((file.stat().st_mtime for file in path.iterdir() if file.is_file()), default=0.0)
+
+
+def _incomplete(name: str, folder: Path, played: int, expected: int) -> Finding:
+    if played > expected:
+        what = f"{name} has {played} episodes, and its configuration speaks of {expected}: some are of another run"
+        return Finding(Severity.BAD, f"{what}; it is not compared", f"a look at {folder / EPISODES}")
+    biased = "those that ended first are the short ones, so it is not compared" if played else "it is not compared"
+    return Finding(
+        Severity.BAD,
+        f"{name} is incomplete, {expected - played} of {expected} episodes are missing: {biased}",
+        f"`ordebug eval … --out {folder} --resume`",
+    )
 
 
 def _changes(runs: Mapping[str, Sequence[Episode]]) -> Iterator[Finding]:
@@ -138,7 +164,7 @@ def _print(told: Postmortem) -> None:
         for finding in one.findings:
             _print_finding(finding)
     if told.changes:
-        RESULTS.print("evaluations, each against the one before it:")
+        RESULTS.print("evaluations:")
     for finding in told.changes:
         _print_finding(finding)
 

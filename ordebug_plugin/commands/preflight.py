@@ -19,9 +19,8 @@ from ordebug_plugin.commands.common import (
     positive,
     print_json,
     progress,
-    whole,
 )
-from ordebug_plugin.commands.server import connect
+from ordebug_plugin.commands.server import add_request_options, connect
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.preflight import Preflight, Spread, assess, read_prompts, sample_groups, worth_training
@@ -48,12 +47,8 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--reward", choices=sorted(REWARDS), default="ordebug_preserve", help="default: %(default)s")
     parser.add_argument("--samples", type=positive, default=8, metavar="N", help="answers per prompt (default 8)")
     parser.add_argument("--temperature", type=nonnegative, default=1.0, help="as GRPO will sample (default 1)")
-    parser.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
     parser.add_argument("--limit", type=positive, metavar="N", help="only the first N prompts")
-    parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
-    parser.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
-    parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
-    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")
+    add_request_options(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)
 

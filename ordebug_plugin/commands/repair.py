@@ -24,7 +24,7 @@ from ordebug_plugin.commands.common import (
     system_prompt,
     whole,
 )
-from ordebug_plugin.commands.server import connect
+from ordebug_plugin.commands.server import add_body_option, connect
 from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
@@ -73,8 +73,14 @@ def add_parser(commands: Subparsers) -> None:
     more = parser.add_argument_group("options of served models, as for `ordebug eval`")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
-    more.add_argument("--timeout", type=nonnegative, default=600.0, help="seconds for one request (default 600)")
+    more.add_argument(
+        "--timeout",
+        type=nonnegative,
+        default=600.0,
+        help="seconds that a server may be silent, in one attempt of a request (default 600)",
+    )
     more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_body_option(more)
     add_system_option(more)
     more.add_argument("--conversation", action="store_true", help="send the turns so far as a conversation")
     add_detail_option(more)

@@ -25,6 +25,7 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.edits import Edits, Interval
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.evaluate.recorded import style_of
 from ordebug_plugin.evaluate.replay import Replayed, replay_run
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.files import write_text
@@ -38,8 +39,8 @@ def add_parser(commands: Subparsers) -> None:
     """Adds the command."""
     parser = commands.add(
         "replay",
-        "carry out the recorded actions of a run again, and confirm each status, IIS and objective; exit 1 when one "
-        "is not as recorded",
+        "carry out the recorded actions of a run again, and confirm each prompt, status, IIS and objective; exit 1 "
+        "when one is not as recorded",
         "ordebug replay runs/sft --episode p00007 --ledger ledger.jsonl",
     )
     parser.add_argument("run_folder", type=Path, metavar="RUN", help="folder written by `ordebug eval`")
@@ -96,6 +97,7 @@ def run(options: argparse.Namespace) -> int:
             episodes,
             load_benchmark(bench).problems,
             max_steps=int(config["max_steps"]),
+            style=style_of(config),
             work_limit=work_limit,
             workers=workers(options),
             on_progress=on_progress,

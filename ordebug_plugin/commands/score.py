@@ -10,7 +10,7 @@ from typing import Any
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.run import SUMMARY, load_run, missing_episodes, summary_record, summary_text
+from ordebug_plugin.evaluate.run import CONFIG, SUMMARY, load_run, missing_episodes, summary_record, summary_text
 from ordebug_plugin.evaluate.table import run_table
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import summarize
@@ -50,8 +50,10 @@ def run(options: argparse.Namespace) -> int:
     else:
         RESULTS.print(run_table(folder.resolve().name, summary))
     missing = missing_episodes(folder, config, episodes)
-    if missing:
+    if missing > 0:
         LOG.print(f"{missing} episodes are missing: the figures are those of the others")
+    if missing < 0:
+        LOG.print(f"there are {-missing} episodes more than {folder / CONFIG} speaks of: some are of another run")
     text, written = summary_text(summary), _written(folder)
     if written == text:
         LOG.print(f"{folder / SUMMARY} says the same")

@@ -3,38 +3,96 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from ordebug_plugin.commands.common import nonnegative, positive, whole
+from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import Style
 
 if TYPE_CHECKING:
-    from ordebug_plugin.agents.chat import ChatAgent, Sampling
+    from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
+
+
+# What decides which answer to which prompt is judged; never an option of a server.
+_OURS = ("messages", "model", "stream", "n")
+
+
+def add_body_option(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--body``."""
+    parser.add_argument(
+        "--body",
+        metavar="JSON",
+        help="more fields of every request, as an object; null leaves one of ours out. A vendor's reasoning model: "
+        """{"max_tokens": null, "max_completion_tokens": 8192, "temperature": null, "seed": null}""",
+    )
+
+
+def body_of(options: argparse.Namespace) -> dict[str, Any]:
+    """What ``--body`` says.
+
+    Raises:
+        InputError: It is no JSON object, or names a field that is not the user's to set.
+    """
+    if options.body is None:
+        return {}
+    try:
+        body = json.loads(options.body)
+    except ValueError as error:
+        raise InputError(f"--body is no JSON: {error}") from error
+    if not isinstance(body, dict):
+        raise InputError(f'--body must be an object, such as {{"top_p": 0.9}}, not {options.body}')
+    for name in _OURS:
+        if name in body:
+            raise InputError(f"--body may not set {name!r}: prompts and answers are ours, one answer a request")
+    return body
 
 
 def sampling_of(options: argparse.Namespace) -> Sampling:
-    """The sampling chosen by ``--temperature``, ``--max-tokens`` and ``--seed``."""
+    """The sampling chosen by ``--temperature``, ``--max-tokens``, ``--seed`` and ``--body``.
+
+    Raises:
+        InputError: ``--body`` cannot be used.
+    """
     # Imported here, as below: the openai client takes a second to import, and --help should not.
     from ordebug_plugin.agents.chat import Sampling  # noqa: PLC0415
 
-    return Sampling(options.temperature, options.max_tokens, options.seed)
+    return Sampling(options.temperature, options.max_tokens, options.seed, body_of(options))
 
 
 def connect(options: argparse.Namespace, style: Style) -> ChatAgent:
     """The model chosen by ``--base-url`` and ``--model``, found alive.
 
     Raises:
+        InputError: ``--body`` cannot be used.
         ServerError: It cannot be reached, or does not know the model.
     """
-    from ordebug_plugin.agents.chat import ChatAgent, Endpoint  # noqa: PLC0415
+    from ordebug_plugin.agents.chat import ChatAgent  # noqa: PLC0415
 
-    endpoint = Endpoint(
-        options.base_url,
-        options.model,
-        api_key=os.environ.get("OPENAI_API_KEY", "EMPTY"),
-        timeout=options.timeout,
-        retries=options.retries,
-    )
-    chat = ChatAgent(endpoint, style, sampling_of(options))
+    chat = ChatAgent(endpoint_of(options, options.base_url, options.model), style, sampling_of(options))
     chat.probe()
     return chat
+
+
+def endpoint_of(options: argparse.Namespace, url: str, model: str) -> Endpoint:
+    """Where a model is served, asked as ``--timeout`` and ``--retries`` have it."""
+    from ordebug_plugin.agents.chat import Endpoint  # noqa: PLC0415
+
+    key = os.environ.get("OPENAI_API_KEY", "EMPTY")
+    return Endpoint(url, model, api_key=key, timeout=options.timeout, retries=options.retries)
+
+
+def add_request_options(parser: argparse._ActionsContainer) -> None:
+    """Adds how a server is asked, but for the temperature."""
+    parser.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
+    parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
+    parser.add_argument(
+        "--timeout",
+        type=nonnegative,
+        default=600.0,
+        help="seconds that a server may be silent, in one attempt of a request (default 600)",
+    )
+    parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_body_option(parser)
+    parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from ordebug_plugin.episode import Episode
-from ordebug_plugin.scoring import Scores, score
-from ordebug_plugin.statistics import Estimate, mcnemar, paired_difference
+from ordebug_plugin.metrics import RR_TURNS
+from ordebug_plugin.scoring import YES_NO, Scores, recovered_within, score
+from ordebug_plugin.statistics import Estimate, mcnemar, mean, paired_differences, sign_flip
 
 ALPHA = 0.05
 
@@ -20,7 +22,8 @@ class Paired:
     Attributes:
         metric: Its name.
         difference: Second minus first, with its 95% interval; n is the number of shared problems.
-        p: McNemar's p-value for yes/no measures, else NaN.
+        p: Of the exact McNemar test, for yes/no measures with one sample a problem, else of the paired randomization
+            test (`statistics.sign_flip`), which is the same test for values of any kind.
         separable: Whether the two runs differ beyond chance at this n.
     """
 
@@ -55,50 +58,72 @@ class Paired:
         return f"{difference.value:+.3f}{interval}" + ("" if math.isnan(self.p) else f", p = {self.p:.2g}")
 
 
-def _recovered_within(scores: Scores, turns: int) -> float:
-    """Whether a problem was recovered in time; NaN where that is undecided, or the episode was lost."""
-    return float(scores.recovered_at <= turns) if scores.scored and not scores.limited else math.nan
-
-
-_YES_NO: dict[str, Callable[[Scores], float]] = {
-    "rr@1": lambda s: _recovered_within(s, 1),
-    "rr@5": lambda s: _recovered_within(s, 5),
-    "hit": lambda s: s.hit,
-    "iis_hit": lambda s: s.iis_hit,
-}
 _GRADED: dict[str, Callable[[Scores], float]] = {
     "da_f1": lambda s: s.da_f1,
     "op": lambda s: s.op,
     "preservation": lambda s: s.preservation,
+    "steps": lambda s: s.answers if s.scored else math.nan,
+    "tokens": lambda s: s.tokens if s.scored else math.nan,
+    "seconds": lambda s: s.seconds if s.scored else math.nan,
 }
 
 
-def compare_runs(first: Sequence[Episode], second: Sequence[Episode]) -> tuple[Paired, ...]:
+def compare_runs(first: Sequence[Episode], second: Sequence[Episode], max_turns: int = 5) -> tuple[Paired, ...]:
     """Every measure compared over the problems that both runs hold.
 
-    Yes/no measures with one sample a problem are tested with exact McNemar; the others by whether the paired
-    bootstrap interval excludes 0.
+    Args:
+        first: Episodes of one run.
+        second: Episodes of the other.
+        max_turns: Turns that both allowed; RR@k is compared up to there.
     """
-    results = []
     once = all(len({episode.problem_hash for episode in run}) == len(run) for run in (first, second))
-    for name, value in (_YES_NO | _GRADED).items():
-        one, two = _per_problem(first, value), _per_problem(second, value)
-        difference = paired_difference(one, two)
-        if name in _YES_NO and once:
-            p = mcnemar({k: v == 1.0 for k, v in one.items()}, {k: v == 1.0 for k, v in two.items()})
-            separable = p < ALPHA
-        else:
-            p = math.nan
-            separable = difference.low > 0 or difference.high < 0
-        results.append(Paired(name, difference, p, separable))
+    scores = [[(episode.problem_hash, score(episode)) for episode in run] for run in (first, second)]
+    results = []
+    for name, value in (_yes_no(max_turns) | _GRADED).items():
+        one, two = (_per_problem(run, value) for run in scores)
+        yes_no = name not in _GRADED and once
+        results.append(_paired(name, paired_differences(one, two), (one, two) if yes_no else None))
+    at = next(place for place, pair in enumerate(results) if pair.metric == "da_f1")
+    results.insert(at, _paired("da", _da_differences(*scores), None))
     return tuple(results)
 
 
-def _per_problem(episodes: Sequence[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
+def _yes_no(max_turns: int) -> dict[str, Callable[[Scores], float]]:
+    later = {
+        f"rr@{k}": partial(recovered_within, turns=k) for k in RR_TURNS if f"rr@{k}" not in YES_NO and k <= max_turns
+    }
+    recovery = {name: value for name, value in YES_NO.items() if name.startswith("rr@")}
+    return {**recovery, **later, **{name: value for name, value in YES_NO.items() if name not in recovery}}
+
+
+def _paired(
+    name: str, differences: Mapping[str, float], yes_no: tuple[Mapping[str, float], Mapping[str, float]] | None
+) -> Paired:
+    if yes_no is not None:
+        p = mcnemar(*({key: value == 1.0 for key, value in run.items()} for run in yes_no))
+    else:
+        p = sign_flip(differences.values())
+    return Paired(name, mean(list(differences.values()), list(differences)), p, separable=p < ALPHA)
+
+
+def _da_differences(first: Sequence[tuple[str, Scores]], second: Sequence[tuple[str, Scores]]) -> dict[str, float]:
+    """Differences whose mean is that of DA, a ratio of sums: each problem weighs as many rows as its IIS has."""
+    touched = [_per_problem(run, lambda s: float(s.iis_touched) if s.scored else math.nan) for run in (first, second)]
+    rows = _per_problem(first, lambda s: float(s.iis_rows) if s.scored else math.nan)
+    differences = paired_differences(*touched)
+    total = sum(rows[problem] for problem in differences)
+    return {problem: value * len(differences) / total for problem, value in differences.items()} if total else {}
+
+
+def per_problem(episodes: Iterable[Episode], value: Callable[[Scores], float]) -> dict[str, float]:
     """Problem to the mean of its defined values; problems without one are left out."""
+    return _per_problem([(episode.problem_hash, score(episode)) for episode in episodes], value)
+
+
+def _per_problem(scores: Iterable[tuple[str, Scores]], value: Callable[[Scores], float]) -> dict[str, float]:
     values: dict[str, list[float]] = {}
-    for episode in episodes:
-        number = value(score(episode))
+    for problem, one in scores:
+        number = value(one)
         if not math.isnan(number):
-            values.setdefault(episode.problem_hash, []).append(number)
-    return {problem: sum(numbers) / len(numbers) for problem, numbers in values.items()}
+            values.setdefault(problem, []).append(number)
+    return {problem: math.fsum(numbers) / len(numbers) for problem, numbers in values.items()}

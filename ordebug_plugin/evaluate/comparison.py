@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import Paired, compare_runs
+from ordebug_plugin.evaluate.resume import flat_config
 from ordebug_plugin.evaluate.run import load_run, missing_episodes, summary_record
 from ordebug_plugin.evaluate.story import KEPT
 from ordebug_plugin.metrics import (
@@ -45,6 +47,7 @@ class Run:
             counted none.
         preservation: Class of preservation, the classes in order, to the episodes in it.
         missing: Problems that it was interrupted before.
+        note: What somebody who knows says of it, without a point at the end; may be empty.
     """
 
     name: str
@@ -56,6 +59,7 @@ class Run:
     by_tokens: tuple[tuple[float, Estimate], ...]
     preservation: Mapping[str, int]
     missing: int
+    note: str = ""
 
     @property
     def max_turns(self) -> int:
@@ -77,7 +81,8 @@ class Run:
         """Who ran, on what, and how, in a line."""
         agent = dict(self.config.get("agent") or {})
         sampling = dict(agent.get("sampling") or {})
-        parts = [f"{'model' if 'base_url' in agent else 'agent'} {agent.get('name', 'unknown')}"]
+        parts = [self.note] if self.note else []
+        parts += [f"{'model' if 'base_url' in agent else 'agent'} {agent.get('name', 'unknown')}"]
         if "temperature" in sampling:
             parts.append(f"temperature {sampling['temperature']:g}")
         parts.append(f"{self.problems} problems of {Path(str(self.config.get('benchmark', 'unknown'))).name}")
@@ -89,19 +94,21 @@ class Run:
 
 @dataclass(frozen=True)
 class Pairing:
-    """One run against the one before it.
+    """One run against another: the one before it, or the first of all.
 
     Attributes:
         first: Name of the run before.
         second: Name of the run.
         overall: The paired tests over all shared problems.
         by_type: The same for each fault label, where there are several.
+        by_difficulty: The same for each difficulty label, where there are several.
     """
 
     first: str
     second: str
     overall: tuple[Paired, ...]
     by_type: Mapping[str, tuple[Paired, ...]]
+    by_difficulty: Mapping[str, tuple[Paired, ...]]
 
     @property
     def words(self) -> tuple[tuple[str, tuple[Paired, ...]], ...]:
@@ -119,7 +126,7 @@ class Comparison:
 
     Attributes:
         runs: In the order in which they were named.
-        pairings: Each against the one before it.
+        pairings: Each against the one before it, then each against the first.
         notes: What a reader must know before trusting the figures.
     """
 
@@ -158,25 +165,33 @@ class Comparison:
         )
 
 
-def load_comparison(folders: Sequence[Path], on_progress: Callable[[str], None] = lambda _: None) -> Comparison:
+def load_comparison(
+    folders: Sequence[Path],
+    on_progress: Callable[[str], None] = lambda _: None,
+    remarks: Mapping[str, str] = MappingProxyType({}),
+) -> Comparison:
     """Reads runs and compares them.
 
     Args:
         folders: Two or more, each written by ``ordebug eval``.
-        on_progress: Called with the name of each run when its figures are there, and again for each but the first
-            when it was tested against the one before it.
+        remarks: Name of a run to what is to be said of it (`Run.note`).
+        on_progress: Called with the name of each run when its figures are there, and for each pair that was tested.
 
     Raises:
-        InputError: A folder holds no run, or two runs that follow each other share no problem.
+        InputError: A folder holds no run, two runs that follow each other share no problem, or a remark names no run.
     """
     loaded = [load_run(folder) for folder in folders]
     names = _names(folders)
+    for name in remarks:
+        if name not in names:
+            raise InputError(f"a note names {name!r}, but the runs are {', '.join(names)}")
     runs: list[Run] = []
     for name, folder, (config, episodes) in zip(names, folders, loaded, strict=True):
-        runs.append(_run(name, config, episodes, missing_episodes(folder, config, episodes)))
+        one = _run(name, config, episodes, missing_episodes(folder, config, episodes))
+        runs.append(replace(one, note=remarks.get(name, "")))
         on_progress(name)
     pairings: list[Pairing] = []
-    for one, two in pairwise(runs):
+    for one, two in [*pairwise(runs), *((runs[0], run) for run in runs[2:])]:
         pairings.append(_pairing(one, two))
         on_progress(f"{two.name} against {one.name}")
     return Comparison(tuple(runs), tuple(pairings), tuple(_notes(runs)))
@@ -233,6 +248,12 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
             for label, pairs in pairing.by_type.items()
             for pair in pairs
         ],
+        "paired_by_difficulty": [
+            {"first": pairing.first, "second": pairing.second, "difficulty": label, **_paired_record(pair)}
+            for pairing in comparison.pairings
+            for label, pairs in pairing.by_difficulty.items()
+            for pair in pairs
+        ],
         "by_difficulty": {
             run.name: {
                 label: {name: _defined(estimate) for name, estimate in figures.items()}
@@ -266,24 +287,38 @@ def _names(folders: Sequence[Path]) -> list[str]:
 
 
 def _pairing(one: Run, two: Run) -> Pairing:
-    overall = compare_runs(one.episodes, two.episodes)
+    turns = min(one.max_turns, two.max_turns)
+    overall = compare_runs(one.episodes, two.episodes, turns)
     if all(pair.difference.n == 0 for pair in overall):
         raise InputError(f"{one.name} and {two.name} share no problem: they cannot be compared")
-    labels = sorted({fault_type(episode) for episode in two.episodes})
-    by_type = {
-        label: compare_runs(_of_type(one, label), _of_type(two, label)) for label in (labels if len(labels) > 1 else ())
-    }
-    return Pairing(one.name, two.name, overall, by_type)
+
+    def groups(label: Callable[[Episode], str]) -> dict[str, tuple[Paired, ...]]:
+        labels = sorted({label(episode) for episode in two.episodes})
+        tested = {}
+        for name in labels if len(labels) > 1 else ():
+            first, second = ([episode for episode in run.episodes if label(episode) == name] for run in (one, two))
+            tested[name] = compare_runs(first, second, turns)
+        return tested
+
+    return Pairing(one.name, two.name, overall, groups(fault_type), groups(difficulty))
 
 
-def _of_type(run: Run, label: str) -> list[Episode]:
-    return [episode for episode in run.episodes if fault_type(episode) == label]
+# Differences between configurations that are the point of a comparison, or follow from others.
+_EXPECTED = (
+    *("agent.name", "agent.model", "agent.base_url", "agent.think", "agent.amount", "agent.seed", "benchmark"),
+    *("records_hash", "max_steps", "benchmark_hash", "limit", "problems"),
+)
 
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     notes = []
     if len({(run.config["max_steps"], run.config["benchmark_hash"]) for run in runs}) > 1:
         notes.append("the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
+    configs = [flat_config(run.config) for run in runs]
+    for key in dict.fromkeys(key for config in configs for key in config if key not in _EXPECTED):
+        held = {run.name: config[key] for run, config in zip(runs, configs, strict=True) if key in config}
+        if len(set(map(repr, held.values()))) > 1:  # an agent that reads no prompt has no style
+            notes.append(f"the runs differ in {key}: {', '.join(f'{name} {value}' for name, value in held.items())}")
     for run in runs:
         if run.missing > 0:
             notes.append(

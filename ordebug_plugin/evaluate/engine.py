@@ -7,6 +7,7 @@ so its whole episode is played there.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import itertools
 import threading
 from collections.abc import Awaitable, Callable, Sequence
@@ -18,8 +19,8 @@ from ordebug_plugin.agents import Agent
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
-from ordebug_plugin.evaluate.host import Host, Job
-from ordebug_plugin.evaluate.seats import Seat, SeatLostError, Seats, SeatT, ThreadSeat, make_seats, seated
+from ordebug_plugin.evaluate.host import Host, Job, JudgeLostError, State
+from ordebug_plugin.evaluate.seats import Seat, Seats, SeatT, ThreadSeat, make_seats, seated
 from ordebug_plugin.rollout import lost_episode, play
 
 if TYPE_CHECKING:  # the openai client takes a second to import
@@ -53,9 +54,9 @@ class Served:
 
     Attributes:
         chat: The model.
-        episode_timeout: Seconds for an episode, after which it is lost; None for no limit. Time is the machine's and
-            the server's, so an episode that takes too long is no wrong one.
-        think: Where the server puts think text; None finds out with the first answer.
+        episode_timeout: Seconds for an episode from its first request, judging included, after which it is lost; None
+            for no limit. Time is the machine's and the server's, so an episode that takes too long is no wrong one.
+        think: Where the server puts think text; None finds out with the first answers.
     """
 
     chat: ChatAgent
@@ -89,7 +90,8 @@ def play_jobs(
         player: Who plays.
         course: How.
         on_result: Called with a job's number and what came of it, as they end; its exceptions end the run.
-        on_think: Called once where the server was found to put think text, before any result.
+        on_think: Called with where the server puts think text, before any result, and again where a later answer
+            shows more.
 
     Raises:
         SolverError: No judge can be made.
@@ -165,23 +167,71 @@ async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event,
     return await seat.run(whole)
 
 
+class _Clock:
+    """The limit of an episode. It stands still while a request waits for others to find out about the server."""
+
+    def __init__(self, limit: float | None) -> None:
+        self._left = limit
+        self.timeout = asyncio.timeout(None)
+
+    def stop(self) -> None:
+        """Before a request, which may have to wait."""
+        until = self.timeout.when()
+        if until is not None:
+            self._left = until - asyncio.get_running_loop().time()
+            self.timeout.reschedule(None)
+
+    def run(self) -> None:
+        """When the request is sent."""
+        if self._left is not None:
+            self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
+
+
 async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
-    limit = player.episode_timeout
-    deadline = None if limit is None else asyncio.get_running_loop().time() + limit
     key = next(_KEYS)
+    clock = _Clock(player.episode_timeout)
+    judging = True
+    lost: Episode
     try:
-        state = await seat.call("begin", key, job, course.max_steps, player.chat.style)
-        while not isinstance(state, Episode):
-            try:
-                async with asyncio.timeout_at(deadline):
-                    reply = await connection.ask(state, job.sample)
-            except TimeoutError:
-                late = ServerError(f"the episode took more than {limit:g} s (--episode-timeout)")
-                state = await seat.call("give_up", key, late)
-            except ServerError as failure:
-                state = await seat.call("give_up", key, failure)
-            else:
-                state = await seat.call("take", key, reply)
-    except SeatLostError as failure:  # with what it knew of the episode
+        state: State = await seat.call("begin", key, job, course.max_steps, player.chat.style)
+        try:
+            async with clock.timeout:
+                while not isinstance(state, Episode):
+                    clock.stop()
+                    judging = False
+                    reply = await connection.ask(state, job.sample, clock.run)
+                    judging = True
+                    state = await seat.call("take", key, reply)
+        except TimeoutError:
+            late = ServerError(f"the episode took more than {player.episode_timeout:g} s (--episode-timeout)")
+            if judging:  # its judge is busy, or hangs: nobody waits for what it knew of the episode
+                _leave(seat, key, late)
+                return lost_episode(job.problem, job.sample, late)
+            lost = await seat.call("give_up", key, late)
+            return lost
+        except ServerError as failure:
+            lost = await seat.call("give_up", key, failure)
+            return lost
+    except JudgeLostError as failure:  # with what it knew of the episode
         return lost_episode(job.problem, job.sample, failure)
     return state
+
+
+# The loop itself holds no task that nobody waits for.
+_LEFT: set[asyncio.Task[None]] = set()
+
+
+def _leave(seat: Seat, key: int, late: ServerError) -> None:
+    """Gives up an episode that is being judged; until the judge has heard of it, its seat counts as taken."""
+    seat.taken += 1
+
+    async def tell() -> None:
+        try:
+            with contextlib.suppress(JudgeLostError):  # it ended with that last answer, or its process did
+                await seat.call("give_up", key, late)
+        finally:
+            seat.taken -= 1
+
+    task = asyncio.create_task(tell())
+    _LEFT.add(task)
+    task.add_done_callback(_LEFT.discard)

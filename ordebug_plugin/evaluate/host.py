@@ -7,11 +7,17 @@ from functools import cached_property
 
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Episode, Reply
-from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.errors import OrdebugError, SolverError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Message, Style, render_messages
 from ordebug_plugin.rollout import Rollout
 from ordebug_plugin.solver import Judge
+
+LOST = "the process that judged the episode died"
+
+
+class JudgeLostError(SolverError):
+    """The process of a judge died or hung, and its episodes with it."""
 
 
 @dataclass(frozen=True)
@@ -78,17 +84,30 @@ class Host:
             raise
 
     def take(self, key: int, reply: Reply) -> State:
-        """Judges an answer."""
-        return self._next(key, self._episodes[key][0].take(reply))
+        """Judges an answer.
+
+        Raises:
+            JudgeLostError: The episode was begun in a process that is no more, before this one took its place.
+        """
+        return self._next(key, self._rollout(key).take(reply))
 
     def give_up(self, key: int, failure: OrdebugError) -> State:
-        """Ends an episode that infrastructure has lost."""
-        return self._next(key, self._episodes[key][0].give_up(failure))
+        """Ends an episode that infrastructure has lost.
+
+        Raises:
+            JudgeLostError: As in `take`.
+        """
+        return self._next(key, self._rollout(key).give_up(failure))
 
     def close(self) -> None:
         """Frees the judge."""
         if "judge" in self.__dict__:
             self.judge.close()
+
+    def _rollout(self, key: int) -> Rollout:
+        if key not in self._episodes:
+            raise JudgeLostError(LOST)
+        return self._episodes[key][0]
 
     def _next(self, key: int, state: Observation | Episode) -> State:
         if isinstance(state, Episode):

@@ -27,7 +27,7 @@ _SIGNS = {
 def render_latex(comparison: Comparison) -> str:
     """A ``table`` with a row for each run; it needs the package booktabs. The caption says what the runs are."""
     columns = "l" + "r" * len(PUBLISHED)
-    heads = " & ".join(["", *(_heading(measure) for measure in PUBLISHED)])
+    heads = " & ".join(["", *(escape(measure.heading) for measure in PUBLISHED)])
     rows = [
         " & ".join(
             [escape(run.name), *(_cell(measure, run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
@@ -39,6 +39,8 @@ def render_latex(comparison: Comparison) -> str:
             r"% needs \usepackage{booktabs}",
             r"\begin{table}[t]",
             r"\centering",
+            r"\small",  # nine columns in the width of a text
+            r"\setlength{\tabcolsep}{3.5pt}",
             rf"\begin{{tabular}}{{{columns}}}",
             r"\toprule",
             rf"{heads} \\",
@@ -56,7 +58,9 @@ def render_latex(comparison: Comparison) -> str:
 def caption(comparison: Comparison) -> str:
     """What the runs are, what the columns mean, what is not separable, and what must be known besides."""
     sentences = [f"{run.name}: {run.description}" for run in comparison.runs]
-    sentences.append("RR@k: share of problems recovered within k turns; DA: touched IIS rows / IIS rows")
+    sentences.append(
+        "RR@k: share of problems recovered within k turns, DA: touched IIS rows / IIS rows, both in percent"
+    )
     sentences.append("Steps, tokens and seconds are means over all episodes")
     for pairing in comparison.pairings:
         for pair in pairing.overall:
@@ -69,10 +73,6 @@ def caption(comparison: Comparison) -> str:
 def escape(text: str) -> str:
     """A text as it is, on one line, whatever signs it holds."""
     return "".join(_SIGNS.get(sign, sign) for sign in " ".join(text.split()))
-
-
-def _heading(measure: Measure) -> str:
-    return escape(f"{measure.heading} (%)" if measure.percent else measure.heading)
 
 
 def _cell(measure: Measure, estimate: Estimate | None) -> str:

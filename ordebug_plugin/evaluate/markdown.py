@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Sequence
 
+from ordebug_plugin.evaluate.compare import Paired
 from ordebug_plugin.evaluate.comparison import Comparison
 from ordebug_plugin.evaluate.table import PUBLISHED, measures, paired_cells
 
@@ -26,7 +27,7 @@ def render_markdown(comparison: Comparison) -> str:
     if comparison.notes:
         blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
     blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["", *(measure.heading for measure in PUBLISHED)],
         (
             [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
@@ -34,7 +35,7 @@ def render_markdown(comparison: Comparison) -> str:
         ),
     )
     blocks += ["", "## All measures", "", "With 95% intervals.", ""]
-    blocks += _table(
+    blocks += markdown_table(
         ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
         (
             [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
@@ -48,7 +49,7 @@ def render_markdown(comparison: Comparison) -> str:
     )
     for noun, labels, figures in groups:
         blocks += ["", f"## By {noun}", ""]
-        blocks += _table(
+        blocks += markdown_table(
             [noun, "run", *(measure.heading for measure in grouped)],
             (
                 [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
@@ -57,25 +58,39 @@ def render_markdown(comparison: Comparison) -> str:
                 if label in one
             ),
         )
-    blocks += ["", "## Paired tests, on the problems that both runs hold", ""]
-    blocks += _table(
-        ["measure", "of", "against", "difference", "95% interval", "McNemar p", "n", "verdict"],
+    blocks += ["", "## Paired tests, on the problems that both runs hold", "", TESTS_NOTE, ""]
+    blocks += markdown_table(
+        ["measure", "of", "against", *_PAIRED],
         (
-            [
-                pair.metric,
-                escape(one.second),
-                escape(one.first),
-                *paired_cells(pair),
-                str(pair.difference.n),
-                pair.verdict,
-            ]
+            [pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
             for one in comparison.pairings
             for pair in one.overall
             if pair.difference.n
         ),
     )
+    for noun, tested in (
+        ("fault type", [one.by_type for one in comparison.pairings]),
+        ("difficulty", [one.by_difficulty for one in comparison.pairings]),
+    ):
+        rows = [
+            [escape(label), pair.metric, escape(one.second), escape(one.first), *_paired(pair)]
+            for one, groups in zip(comparison.pairings, tested, strict=True)
+            for label, pairs in groups.items()
+            for pair in pairs
+            if pair.difference.n and pair.metric in GROUPED
+        ]
+        if rows:
+            blocks += ["", f"### By {noun}", "", MANY_TESTS, ""]
+            blocks += markdown_table([noun, "measure", "of", "against", *_PAIRED], rows)
     blocks += ["", "## In words", "", *(f"- {escape(sentence)}" for sentence in comparison.verdicts)]
     return "\n".join(blocks) + "\n"
+
+
+_PAIRED = ("difference", "95% interval", "p", "n", "verdict")
+
+
+def _paired(pair: Paired) -> list[str]:
+    return [*paired_cells(pair), str(pair.difference.n), pair.verdict]
 
 
 PUBLISHED_NOTE = (
@@ -84,11 +99,19 @@ PUBLISHED_NOTE = (
 )
 
 
+TESTS_NOTE = (
+    "Intervals are bootstrapped over problems. p is of the exact McNemar test for yes and no with one sample a "
+    "problem, else of the paired randomization test; it decides the verdict."
+)
+MANY_TESTS = "Many and small tests: about one in twenty separates two equal runs by chance."
+
+
 def escape(text: str) -> str:
     """A text as it is, on one line, whatever signs it holds."""
     return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+def markdown_table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> list[str]:
+    """The lines of a table, its first column on the left; cells are Markdown already."""
     lines = [head, ["---", *["---:"] * (len(head) - 1)], *rows]
     return ["| " + " | ".join(line) + " |" for line in lines]

@@ -46,6 +46,15 @@ class Bar:
     parts: tuple[tuple[int, str, float], ...]
 
 
+@dataclass(frozen=True)
+class Dot:
+    """A point of a scatter plot, each coordinate with its interval, where there is one."""
+
+    name: str
+    x: Estimate
+    y: Estimate
+
+
 def mark(number: int) -> Markup:
     """The mark of a run, for legends."""
     return Markup('<svg class="mark s{}" viewBox="-6 -6 12 12" aria-hidden="true"><path d="{}"/></svg>').format(
@@ -118,6 +127,58 @@ def series(number: int, name: str, points: Sequence[tuple[float, float]], *, acr
     parts.append(_group(number, inner))
     told = f"{name}: {ys[0]:.4g} at {across} {xs[0]:g}, {ys[-1]:.4g} at {across} {xs[-1]:g}"
     return _svg(height, Markup("").join(parts), told, width)
+
+
+def scatter(
+    number: int, dots: Sequence[Dot], *, across: str, up: str, line: tuple[float, float] | None = None
+) -> Markup:
+    """One figure against another, a mark with its intervals for each dot.
+
+    Args:
+        number: For its colour.
+        dots: At least one.
+        across: What x is.
+        up: What y is.
+        line: Intercept and slope of a line to draw through them.
+    """
+    width, height, left = 360, 260, 62
+    across_ticks, up_ticks = _ticks(*_reach([dot.x for dot in dots])), _ticks(*_reach([dot.y for dot in dots]))
+    low, high, bottom, top = across_ticks[0], across_ticks[-1], up_ticks[0], up_ticks[-1]
+
+    def right(x: float) -> float:
+        return left + ((x - low) / (high - low) if high > low else 0.5) * (width - left - _RIGHT)
+
+    def down(y: float) -> float:
+        share = (y - bottom) / (top - bottom) if top > bottom else 0.5
+        return height - _BOTTOM - min(1.0, max(0.0, share)) * (height - _TOP - _BOTTOM)
+
+    parts = _grid(height, [(right(tick), f"{tick:g}") for tick in across_ticks], across)
+    for tick in up_ticks:
+        parts += [_line(left, down(tick), width - _RIGHT, down(tick), "grid")]
+        parts += [_text(left - 6, down(tick) + 4, f"{tick:.4g}", "end")]
+    inner = []
+    if line is not None and high > low:
+        drawn = [(x, line[0] + line[1] * x) for x in (low + (high - low) * step / 50 for step in range(51))]
+        inside = [(right(x), down(y)) for x, y in drawn if bottom <= y <= top]
+        inner += [Markup('<path class="line" d="M{}"/>').format(_path(inside, step=False))] if len(inside) > 1 else []
+    for dot in dots:
+        x, y = right(dot.x.value), down(dot.y.value)
+        if not math.isnan(dot.x.low):
+            inner.append(_line(right(dot.x.low), y, right(dot.x.high), y, "whisker"))
+        if not math.isnan(dot.y.low):
+            inner.append(_line(x, down(dot.y.low), x, down(dot.y.high), "whisker"))
+        told = f"{dot.name}: {across} {dot.x.value:.4g}, {up} {dot.y.value:.4g}"
+        inner.append(Markup("<g>{}{}</g>").format(_mark(number, x, y), _title(told)))
+    parts.append(_group(number, inner))
+    return _svg(
+        height, Markup("").join(parts), f"{up} against {across}, a mark for each checkpoint; figures below", width
+    )
+
+
+def _reach(figures: Sequence[Estimate]) -> tuple[float, float]:
+    """The range that figures and their intervals take."""
+    ends = [end for figure in figures for end in (figure.low, figure.value, figure.high) if not math.isnan(end)]
+    return min(ends), max(ends)
 
 
 def intervals(

@@ -60,7 +60,7 @@ def load_episodes(path: Path) -> Iterator[Episode]:
                         "" if line.endswith("\n") else "; a killed run ends so: `ordebug eval … --resume` completes it"
                     )
                     raise InputError(f"{path}, line {number} is not an episode: {error}{cut}") from error
-    except OSError as error:
+    except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
 
 

@@ -1,8 +1,8 @@
 """A recorded episode carried out again on the solver: is every status, IIS and objective what the record says?
 
 The answers are taken from the record, everything else is computed anew, by the code that ran the episode. A repaired
-model is audited again, too, and what the record says of the fault is held against the benchmark. Seconds, tokens and
-prompts are the agent's and are not looked at.
+model is audited again, too, what the record says of the fault, its label and its difficulty is held against the
+benchmark, and what a served model was shown is rendered again. Seconds and tokens are the agent's, and left alone.
 """
 
 from __future__ import annotations
@@ -10,12 +10,14 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode, name_outcome
 from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.records import episode_record
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.rollout import Rollout
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.ledger import Call
@@ -25,8 +27,8 @@ from ordebug_plugin.workers import Lost
 
 # Objective values of one Gurobi version are the same to the last digit; of two, to about this.
 _RELATIVE = 1e-6
-# What the environment and the audit say, as `records` writes it.
-_OF_EPISODE = ("outcome", "n_rows", "aliases", "iis")
+# What the benchmark (labels, by which figures are grouped), the environment and the audit say, as `records` writes it.
+_OF_EPISODE = ("error_type", "difficulty", "outcome", "n_rows", "aliases", "iis")
 _OF_TURN = ("action", "well_formed", "refused", "note", "status", "objective", "iis")
 _OF_REPAIR = ("objective", "needed", "granted", "lost_rows")
 
@@ -79,6 +81,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
     problems: Sequence[Problem],
     *,
     max_steps: int,
+    style: Style | None = None,
     work_limit: float = DEFAULT_WORK_LIMIT,
     workers: int = 0,
     on_progress: Callable[[Replayed], None] | None = None,
@@ -89,6 +92,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         episodes: What was recorded.
         problems: Where their models are, found by the hash of their content, and by id where models are there twice.
         max_steps: Turns of an episode, as in the run.
+        style: How its prompts were rendered; None leaves them alone.
         work_limit: As in the run: with another, answers may be others.
         workers: Processes; 0 for none but this one.
         on_progress: Called with every episode that was carried out.
@@ -97,7 +101,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         InputError: The model of an episode is not among the problems.
     """
     found = _by_model(problems)
-    calls = [(work_limit, max_steps, _problem_of(episode, found), episode) for episode in episodes]
+    calls = [(work_limit, max_steps, style, _problem_of(episode, found), episode) for episode in episodes]
     done: list[Replayed] = []
 
     def report(result: Replayed | Lost) -> None:
@@ -112,7 +116,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
     return done
 
 
-def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> Replayed:
+def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int, style: Style | None = None) -> Replayed:
     """Carries out one episode again.
 
     Args:
@@ -120,6 +124,7 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> 
         problem: Its problem.
         episode: What was recorded.
         max_steps: Turns of an episode.
+        style: How its prompts were rendered; None leaves them alone.
     """
     truth = problem.truth
     problem = replace(problem, truth=episode.truth)  # the audit asks for the fix that the episode was scored with
@@ -129,22 +134,25 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int) -> 
         state = rollout.start()
     except (ProblemError, LicenseLimitError) as error:
         return Replayed(episode.problem_id, episode.sample, 0, failure=str(error))
-    for turn in episode.turns:
+    prompts: list[Difference] = []
+    for number, turn in enumerate(episode.turns, 1):
         if isinstance(state, Episode):
             break
+        if style is not None:
+            prompts += _other_prompt(number, turn.reply.prompt, render_messages(state, style)[-1].content)
         state = rollout.take(turn.reply)
     # An episode that goes on where its record ends was lost there.
     again = state if isinstance(state, Episode) else rollout.give_up(ServerError("the record ends here"))
     calls = judge.calls[before:]
     failure = again.error if again is state else None
-    differences = () if failure is not None else tuple(_differences(episode, again, truth))
+    differences = () if failure is not None else (*prompts, *_differences(episode, again, truth))
     return Replayed(episode.problem_id, episode.sample, len(again.turns), differences, failure, calls)
 
 
-def _replay_one(work_limit: float, max_steps: int, problem: Problem, episode: Episode) -> Replayed:
+def _replay_one(work_limit: float, max_steps: int, style: Style | None, problem: Problem, episode: Episode) -> Replayed:
     """What a worker does; a judge of its own for each episode, so that the ledger has all of it."""
     with Judge(work_limit=work_limit, models_kept=1, ledger=True) as judge:
-        return replay(judge, problem, episode, max_steps)
+        return replay(judge, problem, episode, max_steps, style)
 
 
 def _by_model(problems: Sequence[Problem]) -> dict[str, list[Problem]]:
@@ -162,6 +170,14 @@ def _problem_of(episode: Episode, found: Mapping[str, list[Problem]]) -> Problem
             "the benchmark of the run with --bench"
         )
     return next((problem for problem in same if problem.id == episode.problem_id), same[0])
+
+
+def _other_prompt(number: int, recorded: str | None, found: str) -> Iterator[Difference]:
+    """Where two prompts part: their first lines that are not the same."""
+    for one, other in zip_longest((recorded or "").split("\n"), found.split("\n")):
+        if one != other:
+            yield Difference(number, "prompt", one, other)
+            return
 
 
 def _differences(recorded: Episode, again: Episode, truth: Truth) -> Iterator[Difference]:

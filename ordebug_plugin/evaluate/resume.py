@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
-import os
 from collections import defaultdict, deque
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -15,10 +13,20 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.records import parse_episode
+from ordebug_plugin.files import held
 
-# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now;
-# where the server puts think text was found out by the run.
-_FREE = ("concurrency", "benchmark", "agent.think")
+# What may differ between a run and its continuation. The problems are held by their hashes, wherever they lie now; a
+# server that was started again may have another address; where it puts think text was found out by the run. Limits of
+# time and retries decide what is lost, which is run again; older runs do not say them.
+_FREE = (
+    "concurrency",
+    "benchmark",
+    "agent.base_url",
+    "agent.think",
+    "agent.timeout",
+    "agent.retries",
+    "agent.episode_timeout",
+)
 
 
 @dataclass(frozen=True)
@@ -77,7 +85,7 @@ def check_same(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
     Raises:
         InputError: They differ in more than may change; names every key, with both values.
     """
-    old, new = _flat(recorded), _flat(wanted)
+    old, new = flat_config(recorded), flat_config(wanted)
     changed = [
         f"{key}: {_shown(old, key)} there, {_shown(new, key)} now"
         for key in dict.fromkeys([*old, *new])
@@ -90,11 +98,11 @@ def check_same(path: Path, recorded: Mapping[str, Any], wanted: Mapping[str, Any
         )
 
 
-def _flat(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
-    """Nested keys joined by dots."""
+def flat_config(record: Mapping[str, Any], prefix: str = "") -> dict[str, Any]:
+    """A configuration with its nested keys joined by dots."""
     flat: dict[str, Any] = {}
     for key, value in record.items():
-        flat |= _flat(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
+        flat |= flat_config(value, f"{prefix}{key}.") if isinstance(value, Mapping) else {f"{prefix}{key}": value}
     return flat
 
 
@@ -112,12 +120,7 @@ def locked(folder: Path) -> Iterator[None]:
     Raises:
         InputError: Another process holds it.
     """
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        try:
-            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise InputError(f"{folder}: another `ordebug eval` is writing this run") from error
+    with held(folder) as ours:
+        if not ours:
+            raise InputError(f"{folder}: another `ordebug eval` is writing this run")
         yield
-    finally:
-        os.close(handle)

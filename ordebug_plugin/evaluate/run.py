@@ -21,6 +21,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.engine import Course, Player, Served, Unusable, play_jobs
 from ordebug_plugin.evaluate.host import Job
+from ordebug_plugin.evaluate.recorded import check_recorded
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.evaluate.resume import Kept, check_same, locked, read_kept
 from ordebug_plugin.files import make_folder, write_text
@@ -145,7 +146,7 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
 def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
     """What stands of the run in a folder, which must be the one that is to be run."""
     if (out / CONFIG).exists():
-        check_same(out / CONFIG, _load_config(out), yaml.safe_load(_yaml(record)))
+        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(record)))
     elif (out / EPISODES).exists():
         raise InputError(f"{out} holds episodes but no {CONFIG}: they cannot be resumed; give another --out")
     return read_kept(out / EPISODES, jobs)
@@ -153,13 +154,16 @@ def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
 
 def _taken_up(out: Path, record: Mapping[str, Any], player: Player) -> tuple[dict[str, Any], Player]:
     """The configuration and the player of a run that goes on: what was found out about the server holds."""
-    recorded = _load_config(out)
+    recorded = load_config(out)
     found = recorded["agent"].get("think")
     if found is None or not isinstance(player, Served):
         return recorded, player
     from ordebug_plugin.agents.completion import ThinkText  # noqa: PLC0415  # as below
 
-    return recorded, replace(player, think=ThinkText(found))
+    try:
+        return recorded, replace(player, think=ThinkText(found))
+    except ValueError as error:
+        raise InputError(f"{out / CONFIG}: agent.think must be one of {', '.join(ThinkText)}, not {found!r}") from error
 
 
 def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) -> RunResult:
@@ -183,28 +187,40 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
     """The configuration and the episodes of a finished run.
 
     Raises:
-        InputError: The folder holds no run, or a file of it cannot be read.
+        InputError: The folder holds no run, or one without an episode, or a file of it cannot be read.
     """
-    config = _load_config(folder)
-    return config, tuple(load_episodes(folder / EPISODES))
+    config = load_config(folder)
+    episodes = tuple(load_episodes(folder / EPISODES))
+    if not episodes:
+        raise InputError(f"{folder / EPISODES} holds no episode: `ordebug eval … --resume` plays those of the run")
+    return config, episodes
 
 
-def _load_config(folder: Path) -> dict[str, Any]:
+def load_config(folder: Path) -> dict[str, Any]:
+    """The configuration of a run, finished or not.
+
+    Raises:
+        InputError: The folder holds no run, or its configuration cannot be read, or lacks a key, or has another value
+            in it than one of a run.
+    """
     try:
         config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+    except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
         raise InputError(f"{folder} holds no run (`ordebug eval … --out {folder}` makes one): {error}") from error
-    if not isinstance(config, dict):
-        raise InputError(f"{folder / CONFIG} is not the configuration of a run")
-    return config
+    return check_recorded(folder / CONFIG, config)
 
 
 def missing_episodes(folder: Path, config: Mapping[str, Any], episodes: Sequence[Episode]) -> int:
     """How many episodes of a run are missing though their problems are not unusable: it was interrupted."""
+    return expected_episodes(folder, config) - len(episodes)
+
+
+def expected_episodes(folder: Path, config: Mapping[str, Any]) -> int:
+    """How many episodes a run has when it is complete: those of its problems that are not unusable."""
     unusable = folder / UNUSABLE
-    apart = len(unusable.read_text(encoding="utf-8").splitlines()) if unusable.exists() else 0
-    samples = int(config.get("samples", 1))  # older runs say nothing: there was one
-    return (int(config["problems"]) - apart) * samples - len(episodes)
+    apart = unusable.read_bytes().count(b"\n") if unusable.exists() else 0
+    samples = int(config.get("samples") or 1)  # older runs say nothing: there was one
+    return (int(config["problems"]) - apart) * samples
 
 
 def summary_text(summary: Summary) -> str:

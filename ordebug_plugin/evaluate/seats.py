@@ -23,8 +23,8 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Any, Generic, Protocol, TypeVar
 
-from ordebug_plugin.errors import OrdebugError, SolverError
-from ordebug_plugin.evaluate.host import Host
+from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
 
 T = TypeVar("T")
 
@@ -32,10 +32,10 @@ _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
 _PROCESSES = 8  # at most
 _NICE = 5  # of judges, to the event loop's 0
-
-
-class SeatLostError(SolverError):
-    """The process of a judge died, and its episodes with it."""
+# Seconds for one question to a process, which is several calls of Gurobi, each under the work limit (by default 60,
+# about as many seconds). One that takes longer hangs.
+HANG = 1800.0
+_HANG_PER_WORK = 30.0  # the same for a work limit that is higher
 
 
 class Seat(Protocol):
@@ -95,32 +95,42 @@ class ThreadSeat:
 
 
 class ProcessSeat:
-    """A judge in a process of its own, started with the first call, again where it died; see `Seat`."""
+    """A judge in a process of its own, started with the first call, again where it died or hung; see `Seat`.
 
-    def __init__(self, work_limit: float, models_kept: int) -> None:
+    Args:
+        work_limit: See `Host`.
+        models_kept: See `Host`.
+        hang: Seconds for one question, after which the process is killed. Those that wait behind it do not count.
+    """
+
+    def __init__(self, work_limit: float, models_kept: int, hang: float) -> None:
         self.taken = 0
         self._arguments = (work_limit, models_kept)
+        self._hang = hang
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: deque[asyncio.Future[Any]] = deque()  # answers come in the order of the questions
-        self._received = bytearray()
-        self._sending = asyncio.Lock()
+        self._began = 0.0  # when the process began with the first of them
+        self._alarm: asyncio.TimerHandle | None = None
+        self._unsent, self._received = bytearray(), bytearray()
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """See `Seat`.
+        """See `Seat`. Whoever stops waiting leaves a question that is still judged.
 
         Raises:
-            SeatLostError: The process died, or cannot be started.
+            JudgeLostError: The process died, hung, or cannot be started.
         """
         message = pickle.dumps((method, arguments), pickle.HIGHEST_PROTOCOL)
-        async with self._sending:
-            if self._process is None:
-                self._start()
-            answer: asyncio.Future[Any] = asyncio.get_running_loop().create_future()
-            self._asked.append(answer)
-            try:
-                await asyncio.get_running_loop().sock_sendall(self._socket, _HEAD.pack(len(message)) + message)
-            except OSError:
-                self._lose()
+        if self._process is None:
+            self._start()
+        loop = asyncio.get_running_loop()
+        answer: asyncio.Future[Any] = loop.create_future()
+        if not self._asked:
+            self._began = loop.time()
+        self._asked.append(answer)
+        if self._alarm is None:
+            self._alarm = loop.call_later(self._hang, self._ring)
+        self._unsent += _HEAD.pack(len(message)) + message
+        self._write()
         return await answer
 
     async def ready(self) -> None:
@@ -138,12 +148,13 @@ class ProcessSeat:
 
     def _start(self) -> None:
         self._socket, other = socket.socketpair()
-        # The package may have been found by a path that only this process knows.
+        # The package may have been found by a path that only this process knows; -P: never in the folder at hand, whose
+        # files are anybody's.
         path = os.pathsep.join(entry for entry in sys.path if entry)
         code = "from ordebug_plugin.evaluate.seats import serve; serve()"
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-c", code, str(other.fileno()), *map(repr, self._arguments)],
+                [sys.executable, "-P", "-c", code, str(other.fileno()), *map(repr, self._arguments)],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
@@ -151,12 +162,28 @@ class ProcessSeat:
             )
         except OSError as error:
             self._socket.close()
-            raise SeatLostError(f"a process to judge in cannot be started: {error}") from error
+            raise JudgeLostError(f"a process to judge in cannot be started: {error}") from error
         finally:
             other.close()
         self._socket.setblocking(False)
+        self._unsent.clear()
         self._received.clear()
         asyncio.get_running_loop().add_reader(self._socket, self._read)
+
+    def _write(self) -> None:
+        """Sends what the socket takes; never half a message, whoever is cancelled."""
+        try:
+            sent = self._socket.send(self._unsent)
+        except BlockingIOError:
+            sent = 0
+        except OSError:
+            self._lose()
+            return
+        del self._unsent[:sent]
+        if self._unsent:
+            asyncio.get_running_loop().add_writer(self._socket, self._write)
+        else:
+            asyncio.get_running_loop().remove_writer(self._socket)
 
     def _read(self) -> None:
         try:
@@ -176,6 +203,7 @@ class ProcessSeat:
             result, failed = pickle.loads(self._received[_HEAD.size : end])
             del self._received[:end]
             answer = self._asked.popleft()
+            self._began = asyncio.get_running_loop().time()
             if answer.done():  # nobody waits any more
                 continue
             if failed:
@@ -183,19 +211,31 @@ class ProcessSeat:
             else:
                 answer.set_result(result)
 
-    def _lose(self) -> None:
+    def _ring(self) -> None:
+        """Looks whether the process hangs, and again when it could: a timer for every question would cost more."""
+        loop = asyncio.get_running_loop()
+        left = self._began + self._hang - loop.time()
+        self._alarm = loop.call_later(left, self._ring) if self._asked and left > 0 else None
+        if self._asked and left <= 0:
+            self._lose(f"the process that judged the episode did not answer within {self._hang:g} s")
+
+    def _lose(self, reason: str = LOST) -> None:
         """Ends the process; whoever waits for it is told."""
         if self._process is None:
             return
         asyncio.get_running_loop().remove_reader(self._socket)
+        asyncio.get_running_loop().remove_writer(self._socket)
         self._socket.close()
         self._process.kill()
         self._process.wait()
         self._process = None
+        if self._alarm is not None:
+            self._alarm.cancel()
+            self._alarm = None
         while self._asked:
             answer = self._asked.popleft()
             if not answer.done():
-                answer.set_exception(SeatLostError("the process that judged the episode died"))
+                answer.set_exception(JudgeLostError(reason))
 
 
 SeatT = TypeVar("SeatT", bound=Seat)
@@ -245,11 +285,15 @@ def seated(seats: Sequence[SeatT]) -> Iterator[Seats[SeatT]]:
 
 
 def make_seats(episodes: int, work_limit: float) -> list[Seat]:
-    """Seats for so many episodes of a served model at the same time: one for each core, a thread for a single one."""
+    """Seats for so many episodes of a served model at the same time: one for each core, a thread for a single one.
+
+    A thread cannot be killed, so that one has no limit but Gurobi's own.
+    """
     if episodes == 1:
         return [ThreadSeat(work_limit, models_kept=1)]
     n = min(episodes, _PROCESSES, len(os.sched_getaffinity(0)))
-    return [ProcessSeat(work_limit, models_kept=2 * math.ceil(episodes / n)) for _ in range(n)]
+    hang = max(HANG, _HANG_PER_WORK * work_limit)
+    return [ProcessSeat(work_limit, models_kept=2 * math.ceil(episodes / n), hang=hang) for _ in range(n)]
 
 
 def serve() -> None:

@@ -17,6 +17,11 @@ from ordebug_plugin.verdict import IIS, Status
 
 # From this preservation on a repair counts as having kept the model.
 KEPT = 0.999
+# Of episodes that ran out of turns, what is known beside that.
+_WHY = {
+    Outcome.TRUNCATED: ", the last answer cut by the token limit",
+    Outcome.REFUSED: ", no answer with an action that could be executed",
+}
 # Names listed before the rest is only counted.
 _NAMED = 6
 
@@ -78,12 +83,10 @@ def _headline(episode: Episode, scores: Scores, turns: Sequence[TurnStory]) -> s
             return _recovered(episode, scores)
         case Outcome.SUBMITTED:
             return f"turn {count} submits a model that is still infeasible; {_tally(episode, scores)}"
-        case Outcome.OUT_OF_TURNS:
-            return f"no repair within {_turns(count)}; {_tally(episode, scores)}"
         case Outcome.LIMIT:
             return f"undecided: the solver's work limit was reached after {_turns(count)}"
         case other:
-            return f"ended as {other} after {_turns(count)}; {_tally(episode, scores)}"
+            return f"no repair within {_turns(count)}{_WHY.get(other, '')}; {_tally(episode, scores)}"
 
 
 def _recovered(episode: Episode, scores: Scores) -> str:

@@ -134,7 +134,7 @@ def comparison_table(summaries: Mapping[str, Summary]) -> Table:
 def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
     """What may be said of two runs on the same problems."""
     table = Table(title=f"{second} against {first}, same problems", title_justify="left")
-    for heading in ("measure", "difference", "95% interval", "McNemar p", "verdict"):
+    for heading in ("measure", "difference", "95% interval", "p", "verdict"):
         table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
     for pair in pairs:
         if pair.difference.n == 0:
@@ -144,7 +144,7 @@ def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
 
 
 def paired_cells(pair: Paired) -> tuple[str, str, str]:
-    """The difference, its interval, and McNemar's p, each empty or a dash where undefined."""
+    """The difference, its interval, and p, each empty or a dash where undefined."""
     p = "" if math.isnan(pair.p) else f"{pair.p:.3g}"
     difference = _value(pair.difference, percent=False, signed=True)
     return difference, _interval(pair.difference, percent=False, signed=True), p
@@ -171,4 +171,7 @@ def _number(value: float, *, percent: bool, signed: bool) -> str:
     if math.isnan(value):
         return "–"
     sign = "+" if signed else ""
-    return f"{100 * value:{sign}.1f}%" if percent else f"{value:{sign}.3f}"
+    if percent:
+        return f"{100 * value:{sign}.1f}%"
+    digits = 3 if abs(value) < 10 else 2 if abs(value) < 100 else 1  # tokens have no thousandths
+    return f"{value:{sign}.{digits}f}"

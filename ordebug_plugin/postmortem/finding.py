@@ -53,6 +53,8 @@ def judge_training(training: Training) -> list[Finding]:
     """All that there is to say about a training, the bad first."""
     rules: Sequence[Callable[[Training], Iterator[Finding]]] = (
         _ended,
+        _diverged,
+        _provenance,
         _gradients,
         *(
             (_sft_loss, _eval_loss)
@@ -71,6 +73,30 @@ def _ended(training: Training) -> Iterator[Finding]:
             f"the log ends at step {training.steps} of {training.planned}",
             "look at the end of the training's own output; start it again with the same output folder to resume",
         )
+
+
+def _diverged(training: Training) -> Iterator[Finding]:
+    for name in ("loss", "eval_loss", "reward"):
+        steps = training.broken.get(name, ())
+        if steps:
+            yield Finding(
+                Severity.BAD,
+                f"{name} was no finite number at {len(steps)} steps, the first of them {steps[0]}: it diverged",
+                "a checkpoint from before that step; a lower learning rate, a smaller max_grad_norm, bf16 and not fp16",
+            )
+
+
+def _provenance(training: Training) -> Iterator[Finding]:
+    """What was trained on what, where the folder does not say."""
+    if not training.settings:
+        yield Finding(
+            Severity.NOTE,
+            "the folder has no settings in it: the data that it was trained on is unknown",
+            "the recipe in the output folder, as recipe.yaml, with the options of the command line in it",
+        )
+    for file in training.data:
+        if file.sha256 is None:
+            yield Finding(Severity.NOTE, f"the hash of the data {file.path} is unknown: {file.unknown}")
 
 
 def _gradients(training: Training) -> Iterator[Finding]:
@@ -114,7 +140,8 @@ def _eval_loss(training: Training) -> Iterator[Finding]:
         return
     step, least = min(curve.points, key=lambda point: (point[1], point[0]))
     if curve.last > least * (1 + _OVERFIT):
-        kept = f"; {training.best_checkpoint} was kept as the best" if training.best_checkpoint else ""
+        best = "was kept as the best" if training.keeps_best else "is the best that was saved, and not the last"
+        kept = f"; {training.best_checkpoint} {best}" if training.best_checkpoint else ""
         yield Finding(
             Severity.BAD,
             f"the evaluation loss is least at step {step} ({least:.4g}) and ends at {curve.last:.4g}: overfit{kept}",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -74,20 +75,25 @@ class Postmortem:
     Attributes:
         trainings: In the order given.
         summaries: Name of an evaluation to its figures, in the order given.
-        changes: What each evaluation says beside the one before it.
+        missing: Name of an incomplete evaluation to the number of episodes that it lacks.
+        changes: What is incomplete, and what each evaluation says beside the one before it.
     """
 
     trainings: tuple[Judged, ...]
     summaries: Mapping[str, Summary]
+    missing: Mapping[str, int]
     changes: tuple[Finding, ...]
 
 
 def postmortem(
-    trainings: Mapping[str, Training], summaries: Mapping[str, Summary], changes: Sequence[Finding]
+    trainings: Mapping[str, Training],
+    summaries: Mapping[str, Summary],
+    missing: Mapping[str, int],
+    changes: Sequence[Finding],
 ) -> Postmortem:
-    """Judges every training."""
+    """Judges every training; the arguments are as in `Postmortem`."""
     judged = (Judged(name, training, tuple(judge_training(training))) for name, training in trainings.items())
-    return Postmortem(tuple(judged), summaries, tuple(changes))
+    return Postmortem(tuple(judged), summaries, missing, tuple(changes))
 
 
 def drawn(training: Training) -> list[tuple[str, Curve]]:
@@ -115,7 +121,7 @@ def postmortem_record(told: Postmortem) -> dict[str, Any]:
                 "seconds": one.training.seconds,
                 "checkpoints": one.training.checkpoints,
                 "best_checkpoint": one.training.best_checkpoint,
-                "settings": {name: value for name, value in one.training.settings.items() if name in _TOLD},
+                "settings": {name: _plain(value) for name, value in one.training.settings.items() if name in _TOLD},
                 "data": [asdict(file) for file in one.training.data],
                 "sources": one.training.sources,
                 "findings": [asdict(finding) for finding in one.findings],
@@ -124,6 +130,7 @@ def postmortem_record(told: Postmortem) -> dict[str, Any]:
             for one in told.trainings
         },
         "evaluations": {name: summary_record(summary) for name, summary in told.summaries.items()},
+        "missing_episodes": dict(told.missing),
         "changes": [asdict(finding) for finding in told.changes],
     }
 
@@ -140,6 +147,14 @@ def render_postmortem(told: Postmortem) -> str:
         heading_of=heading_of,
         levels={Severity.BAD: "poor", Severity.NOTE: "flawed", Severity.GOOD: "sound"},
     )
+
+
+def _plain(value: object) -> object:
+    """A setting as JSON knows it: YAML has dates, and both have numbers that JSON has not."""
+    if isinstance(value, list):
+        return [_plain(one) for one in value]
+    known = isinstance(value, str | int | None) or (isinstance(value, float) and math.isfinite(value))
+    return value if known else str(value)
 
 
 def _plots(training: Training) -> list[tuple[str, Markup]]:

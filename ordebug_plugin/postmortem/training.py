@@ -4,14 +4,16 @@ LLaMA-Factory and ms-swift both train with the Trainer of Hugging Face, whose ``
 that was logged (``log_history``), in the output folder or in its newest checkpoint. ms-swift writes the same records to
 ``logging.jsonl`` as they come, so that a run that was killed has them as well, and its arguments to ``args.json``;
 LLaMA-Factory has ``trainer_log.jsonl``. Where none of these is there, TensorBoard's event files are read.
+LLaMA-Factory leaves its arguments in a pickle alone (``training_args.bin``), which could run anything and stays closed:
+a recipe that somebody put into the output folder speaks for them.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 import math
 import re
+import sys
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
@@ -21,16 +23,20 @@ from typing import Any
 import yaml
 
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.postmortem.data import DataFile, data_files
 
 STATE, STEPS, ARGUMENTS, PROGRESS = "trainer_state.json", "logging.jsonl", "args.json", "trainer_log.jsonl"
+EVALUATIONS = ("eval_results.json", "all_results.json")
+_EVENTS = "events.out.tfevents.*"
 _CHECKPOINT = re.compile(r"checkpoint-(\d+)$")
 # Files in which somebody may have kept the recipe beside the output.
 _RECIPES = ("*.yaml", "*.yml")
+_OF_A_RECIPE = frozenset({"dataset", "model_name_or_path", "model"})
 # ms-swift logs the step as `12/50`.
 _STEP = re.compile(r"(\d+)/(\d+)$")
 # Share of a curve that counts as its beginning, and as its end.
 _END = 0.1
-_LARGEST = 4 << 30  # bytes of a file of data that is hashed
+_MOST_FILES = 5
 
 
 class Stage(StrEnum):
@@ -66,19 +72,6 @@ class Curve:
 
 
 @dataclass(frozen=True)
-class DataFile:
-    """A file that was trained on.
-
-    Attributes:
-        path: As the settings name it.
-        sha256: Of its content now; None where it cannot be read, or is too large.
-    """
-
-    path: str
-    sha256: str | None
-
-
-@dataclass(frozen=True)
 class Training:
     """A training.
 
@@ -87,12 +80,14 @@ class Training:
         framework: ``LLaMA-Factory``, ``ms-swift`` or ``Hugging Face``.
         stage: SFT or GRPO.
         curves: By name.
+        broken: Name to the steps at which it was logged and was no finite number; such values are in no curve.
         steps: The last step that was logged.
         planned: Steps that were planned; None where that is not written down.
         seconds: Wall time; None where that is not written down.
         checkpoints: Their steps, in order.
-        best_checkpoint: The one with the best metric, where one was chosen.
-        settings: What is known of the arguments.
+        best_checkpoint: The one with the best metric, where one was found. ms-swift names one whenever it evaluates.
+        keeps_best: Whether the output holds that one (``load_best_model_at_end``), and not the last.
+        settings: What is known of the arguments; empty where nobody wrote them down.
         data: Files that the settings name.
         sources: The files that were read.
     """
@@ -101,11 +96,13 @@ class Training:
     framework: str
     stage: Stage
     curves: Mapping[str, Curve]
+    broken: Mapping[str, tuple[int, ...]]
     steps: int
     planned: int | None
     seconds: float | None
     checkpoints: tuple[int, ...]
     best_checkpoint: str | None
+    keeps_best: bool
     settings: Mapping[str, Any]
     data: tuple[DataFile, ...]
     sources: tuple[str, ...]
@@ -118,7 +115,7 @@ class Training:
 
 def is_training(folder: Path) -> bool:
     """Whether a folder looks like the output of a training."""
-    names = (STATE, STEPS, PROGRESS, "checkpoint-*/" + STATE, "events.out.tfevents.*", "runs/events.out.tfevents.*")
+    names = (STATE, STEPS, PROGRESS, "checkpoint-*/" + STATE, *(place + _EVENTS for place in ("", "runs/", "runs/*/")))
     return any(True for name in names for _ in folder.glob(name))
 
 
@@ -129,39 +126,70 @@ def read_training(folder: Path) -> Training:
         InputError: It holds no log, or one that cannot be read.
     """
     state_file = _state_file(folder)
-    state = _json(state_file) if state_file is not None else {}
+    state = _state(state_file) if state_file is not None else {}
     lines = list(_lines(folder / STEPS)) if (folder / STEPS).exists() else []
     progress = list(_lines(folder / PROGRESS)) if (folder / PROGRESS).exists() else []
-    events = [] if state or lines or progress else list(_events(folder))
-    records = _with_steps(lines or state.get("log_history") or progress or events)
+    records = _with_steps(lines or state.get("log_history") or progress)
+    event_files = [] if records else sorted(folder.glob(f"**/{_EVENTS}"))
+    if event_files:
+        records = _with_steps(_events(folder, event_files))
     if not records:
         raise InputError(
             f"{folder} holds no log of a training: name the output folder, with {STATE}, {STEPS}, {PROGRESS} or "
             "TensorBoard's event files"
         )
     curves = _curves(records)
-    settings = _settings(folder)
+    settings, settings_file = _settings(folder)
     framework = (
         "ms-swift" if lines or (folder / ARGUMENTS).exists() else "LLaMA-Factory" if progress else "Hugging Face"
     )
-    used = [state_file, *(folder / name for name, there in ((STEPS, lines), (PROGRESS, progress)) if there)]
-    planned = state.get("max_steps") or next((total for _, total in map(_step, lines) if total), None)
+    logs = [folder / name for name, there in ((STEPS, lines), (PROGRESS, progress)) if there]
+    used = [path for path in (state_file, *logs, *event_files, settings_file) if path is not None]
+    totals = (total for _, total in map(_step, (*lines, *progress)) if total)
     return Training(
         path=folder,
         framework=framework,
         stage=Stage.GRPO if "reward" in curves else Stage.SFT,
         curves=curves,
+        broken=_broken(records),
         steps=max(step for step, _ in records),
-        planned=planned or next((one.get("total_steps") for one in progress), None),
+        planned=state.get("max_steps") or next(totals, None),
         seconds=_seconds(records, progress),
         checkpoints=tuple(
             sorted(int(match[1]) for path in folder.iterdir() if (match := _CHECKPOINT.search(path.name)))
         ),
         best_checkpoint=state.get("best_model_checkpoint"),
+        # LLaMA-Factory leaves no settings, and looks for a best one only where it is to be loaded.
+        keeps_best=state.get("best_model_checkpoint") is not None
+        and settings.get("load_best_model_at_end", True) is not False,
         settings=settings,
-        data=tuple(_data(settings)),
-        sources=tuple(str(path.relative_to(folder)) for path in used if path is not None) or ("TensorBoard",),
+        data=tuple(data_files(folder, settings, by_name=settings_file != folder / ARGUMENTS)),
+        sources=tuple(str(path.relative_to(folder)) for path in used),
     )
+
+
+def evaluation_loss(folder: Path) -> float | None:
+    """The trainer's own loss on held-out data, of the final model.
+
+    Where that one was not evaluated by itself, it is the last one logged, or the least where the best was kept.
+    LLaMA-Factory writes ``eval_results.json`` (and the same into ``all_results.json``) where ``do_eval`` is set.
+
+    Returns:
+        None where nothing was evaluated.
+
+    Raises:
+        InputError: A file cannot be read.
+    """
+    for name in EVALUATIONS:
+        if (folder / name).exists():
+            loss = _number(_json(folder / name).get("eval_loss"))
+            if loss is not None:
+                return loss
+    training = read_training(folder) if is_training(folder) else None
+    curve = None if training is None else training.curves.get("eval_loss")
+    if training is None or curve is None:
+        return None
+    return min(value for _, value in curve.points) if training.keeps_best else curve.last
 
 
 def _state_file(folder: Path) -> Path | None:
@@ -173,6 +201,25 @@ def _state_file(folder: Path) -> Path | None:
         if (match := _CHECKPOINT.search(path.parent.name))
     ]
     return max(found)[1] if found else None
+
+
+def _state(path: Path) -> dict[str, Any]:
+    """The state of a trainer, whose entries are what they should be."""
+    state = _json(path)
+    history = state.get("log_history") or []
+    if not isinstance(history, list) or not all(isinstance(record, dict) for record in history):
+        raise InputError(f"{path}: log_history must be a list of records, it is {_shown(history)}")
+    planned, best = state.get("max_steps"), state.get("best_model_checkpoint")
+    if not isinstance(planned, int | None):
+        raise InputError(f"{path}: max_steps must be a whole number, it is {_shown(planned)}")
+    if not isinstance(best, str | None):
+        raise InputError(f"{path}: best_model_checkpoint must be the name of a folder, it is {_shown(best)}")
+    return state
+
+
+def _shown(value: object) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else f"{text[:57]}..."
 
 
 def _json(path: Path) -> dict[str, Any]:
@@ -187,7 +234,10 @@ def _json(path: Path) -> dict[str, Any]:
 
 def _lines(path: Path) -> Iterator[dict[str, Any]]:
     """The records of a JSONL file; a torn last line, as a killed run leaves it, is passed over."""
-    text = path.read_text(encoding="utf-8", errors="replace")
+    try:
+        text = path.read_text(encoding="utf-8", errors="replace")
+    except OSError as error:
+        raise InputError(f"{path} cannot be read: {error}") from error
     lines = text.split("\n")
     for number, line in enumerate(lines, 1):
         if not line.strip():
@@ -198,15 +248,17 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
             if number == len(lines):
                 return
             raise InputError(f"{path}, line {number} is no JSON: {error}") from error
-        if isinstance(record, dict):
-            yield record
+        if not isinstance(record, dict):
+            raise InputError(f"{path}, line {number} is no record of a step: {_shown(record)}")
+        yield record
 
 
 def _step(record: Mapping[str, Any]) -> tuple[int | None, int | None]:
     """The step of a record, and how many are planned."""
     for key in ("step", "current_steps", "global_step"):
         if isinstance(record.get(key), int):
-            return record[key], record.get("total_steps")
+            total = record.get("total_steps")
+            return record[key], total if isinstance(total, int) else None
     match = _STEP.match(str(record.get("global_step/max_steps", "")))
     return (int(match[1]), int(match[2])) if match else (None, None)
 
@@ -227,14 +279,28 @@ def _curves(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, Curve
     return {name: Curve(name, tuple(sorted(points.items()))) for name, points in values.items()}
 
 
+def _broken(records: Sequence[tuple[int, Mapping[str, Any]]]) -> dict[str, tuple[int, ...]]:
+    steps: dict[str, list[int]] = {}
+    for step, record in records:
+        for name, value in record.items():
+            number = _float(value)
+            if number is not None and not math.isfinite(number):
+                steps.setdefault(name, []).append(step)
+    return {name: tuple(found) for name, found in steps.items()}
+
+
 def _number(value: object) -> float | None:
+    number = _float(value)
+    return number if number is not None and math.isfinite(number) else None
+
+
+def _float(value: object) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
-    except ValueError:
+        return float(value)
+    except (ValueError, OverflowError):
         return None
-    return number if math.isfinite(number) else None
 
 
 def _seconds(records: Sequence[tuple[int, Mapping[str, Any]]], progress: Sequence[Mapping[str, Any]]) -> float | None:
@@ -249,48 +315,41 @@ def _seconds(records: Sequence[tuple[int, Mapping[str, Any]]], progress: Sequenc
     return None
 
 
-def _settings(folder: Path) -> dict[str, Any]:
-    """The arguments of ms-swift, or of a recipe that lies beside the output."""
+def _settings(folder: Path) -> tuple[dict[str, Any], Path | None]:
+    """The arguments of ms-swift, or of a recipe that lies beside the output, and the file that has them."""
     if (folder / ARGUMENTS).exists():
-        return _json(folder / ARGUMENTS)
+        return _json(folder / ARGUMENTS), folder / ARGUMENTS
     for pattern in _RECIPES:
         for path in sorted(folder.glob(pattern)):
             try:
                 content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, yaml.YAMLError) as error:
+            except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
                 raise InputError(f"{path} cannot be read: {error}") from error
-            if isinstance(content, dict):
-                return content
-    return {}
+            # LLaMA-Board and others leave YAML of other kinds there.
+            if isinstance(content, dict) and not _OF_A_RECIPE.isdisjoint(content):
+                return {str(name): value for name, value in content.items()}, path
+    return {}, None
 
 
-def _data(settings: Mapping[str, Any]) -> Iterator[DataFile]:
-    for key in ("dataset", "val_dataset", "eval_dataset"):
-        named = settings.get(key) or []
-        for path in [named] if isinstance(named, str) else named:
-            yield DataFile(str(path), _sha256(Path(str(path))))
+def _events(folder: Path, files: Sequence[Path]) -> Iterator[dict[str, Any]]:
+    """What TensorBoard's event files hold.
 
-
-def _sha256(path: Path) -> str | None:
-    try:
-        if not path.is_file() or path.stat().st_size > _LARGEST:
-            return None
-        with path.open("rb") as content:
-            return hashlib.file_digest(content, "sha256").hexdigest()
-    except OSError:
-        return None
-
-
-def _events(folder: Path) -> Iterator[dict[str, Any]]:
-    """What TensorBoard's event files hold; nothing where TensorBoard is not installed."""
+    Raises:
+        InputError: TensorBoard is not installed.
+    """
     try:
         from tensorboard.backend.event_processing.event_accumulator import EventAccumulator  # noqa: PLC0415
-    except ImportError:
-        return
-    places = {path.parent for path in folder.glob("**/events.out.tfevents.*")}
-    for place in sorted(places):
+    except ImportError as error:
+        names = ", ".join(str(path.relative_to(folder)) for path in files[:_MOST_FILES])
+        more = "" if len(files) <= _MOST_FILES else f" and {len(files) - _MOST_FILES} more"
+        raise InputError(
+            f"{folder} has its log in TensorBoard's event files alone ({names}{more}), and the package that reads "
+            f"them is missing here: `pip install tensorboard` in the environment of {sys.executable}"
+        ) from error
+    for place in sorted({path.parent for path in files}):
         accumulator = EventAccumulator(str(place), size_guidance={"scalars": 0})
         accumulator.Reload()
         for tag in accumulator.Tags()["scalars"]:
+            name = f"eval_{tag.removeprefix('eval/')}" if tag.startswith("eval/") else tag.removeprefix("train/")
             for event in accumulator.Scalars(tag):
-                yield {"step": event.step, tag.removeprefix("train/").replace("eval/", "eval_"): event.value}
+                yield {"step": event.step, name: event.value}

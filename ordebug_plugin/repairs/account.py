@@ -19,6 +19,7 @@ from ordebug_plugin.repairs.difference import Change, edited
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import Scores, score
 from ordebug_plugin.solver import Judge
+from ordebug_plugin.verdict import Status
 
 # Given what is done and how often, a context with a function to call each time.
 Bar = Callable[[str, int], AbstractContextManager[Callable[[str], None]]]
@@ -53,6 +54,11 @@ class Account:
     changes: tuple[Change, ...]
     alternatives: tuple[Alternative, ...]
     advice: tuple[str, ...]
+
+    @property
+    def status(self) -> Status | None:
+        """What the solver says of the model at the end; None where no turn was taken."""
+        return self.episode.turns[-1].step.status if self.episode.turns else None
 
     @property
     def repaired(self) -> bool:

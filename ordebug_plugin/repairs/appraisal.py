@@ -1,7 +1,8 @@
 """Anybody's repair, scored: a second model file beside the broken one, with the measures of the evaluation.
 
 A repair that consists of edits is scored exactly as an episode that made them. A model that drifted beyond that keeps
-the measures that still mean the same, and the others are left out, each with its reason.
+the measures that still mean the same, and the others are left out, each with its reason. A model that has next to none
+of the broken one's rows is no repair of it, feasible or not: nothing of it is scored.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from ordebug_plugin.episode import Episode, Repair
 from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.points import lost_rows
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.repairs.difference import Change, Content, Difference, compare, content
+from ordebug_plugin.repairs.difference import Change, Content, Difference, compare, content, kept_rows
 from ordebug_plugin.rollout import audit_edits, lost_episode, not_kept
 from ordebug_plugin.scoring import Scores, f1, score
 from ordebug_plugin.solver import Judge
@@ -25,6 +26,8 @@ from ordebug_plugin.verdict import IIS, Audit, Status, Verdict
 
 # What a repair is scored by, of `scoring.Scores`.
 MEASURES = ("op", "fp", "preservation", "minimality")
+# With less than this share of the rows (`difference.kept_rows`), and at least one, a model is another one altogether.
+LEAST_KEPT = 0.1
 
 
 @dataclass(frozen=True)
@@ -41,6 +44,9 @@ class Appraisal:
         left: The conflict that is left, where it is still infeasible.
         original: From the original model to the repaired one, where there is an original.
         truth: What is known about the fault.
+        rows: Rows of the broken model.
+        kept_rows: Those that are in the repaired one.
+        related: Whether the repaired model can be a repair of the broken one: it has its rows.
     """
 
     difference: Difference
@@ -52,11 +58,14 @@ class Appraisal:
     left: IIS | None
     original: Difference | None
     truth: Truth
+    rows: int
+    kept_rows: int
+    related: bool
 
     @property
     def repaired(self) -> bool:
-        """Whether the model is feasible with a finite optimum."""
-        return self.verdict.status.is_repaired
+        """Whether it is the broken model still, now feasible with a finite optimum."""
+        return self.related and self.verdict.status.is_repaired
 
 
 def with_known_truth(problem: Problem, benchmark: Benchmark) -> Problem:
@@ -81,37 +90,59 @@ def appraise(judge: Judge, broken: Problem, repaired: Problem, original: Problem
         original: The model before the fault; what is known is read off it then.
 
     Raises:
-        ProblemError: A file cannot be read, the broken model is not infeasible, or the original is not feasible.
+        ProblemError: A file cannot be read, the broken model is not infeasible, or the original is not feasible, or
+            is another model altogether.
         SolverError: Gurobi failed.
     """
     iis = RepairEnv(judge, broken).reset().iis
     first, second = content(judge, broken), content(judge, repaired)
     difference, verdict = compare(first, second), judge.solve(repaired)
+    related = _are_related(first, second)
     beside = true = None
     if original is not None:
         before = content(judge, original)
+        if not _are_related(first, before):
+            raise ProblemError(f"{original.path} has next to none of the rows of {broken.path}: it is not its original")
         fault, beside = compare(first, before), compare(before, second)
         true = fault.edits
         broken = replace(broken, truth=_truth_of(judge, original, fault, before))
     reference = difference if beside is None else beside
     repair = None
-    if verdict.status.is_repaired:
+    if related and verdict.status.is_repaired:
         repair = _facts(judge, broken, difference, verdict, true)
         if reference.drift_of("objective"):
             repair = replace(repair, objective=None)
     episode = _episode(broken, first, iis, verdict, repair)
     scores = score(episode)
+    if related:
+        missing = _reasons(episode, scores, difference, reference)
+    else:
+        missing = dict.fromkeys((*MEASURES, "da_f1"), "it is no repair of this model")
+        scores = replace(scores, op=math.nan, fp=math.nan, preservation=math.nan, minimality=math.nan)
     return Appraisal(
         difference=difference,
         verdict=verdict,
         scores=scores,
-        da_f1=_diagnosis(difference, broken.truth, iis),
+        da_f1=_diagnosis(difference, broken.truth, iis) if related else math.nan,
         repair=repair,
-        missing=_reasons(episode, scores, difference, reference),
-        left=judge.iis(repaired) if verdict.status is Status.INFEASIBLE else None,
+        missing=missing,
+        left=judge.iis(repaired) if related and verdict.status is Status.INFEASIBLE else None,
         original=beside,
         truth=broken.truth,
+        rows=len(first.shape.rows),
+        kept_rows=kept_rows(first.shape, second.shape),
+        related=related,
     )
+
+
+def _are_related(first: Content, second: Content) -> bool:
+    """Whether the second model has enough rows of the first; where that has none at all, enough of its variables."""
+    old, new = first.shape, second.shape
+    if old.rows:
+        kept, of = kept_rows(old, new), len(old.rows)
+    else:
+        kept, of = len(old.variables.keys() & new.variables.keys()), len(old.variables)
+    return kept > 0 and kept >= LEAST_KEPT * of
 
 
 def _truth_of(judge: Judge, original: Problem, fault: Difference, before: Content) -> Truth:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape, edits_between, effective, same_sides
-from ordebug_plugin.linear import SAME, render_sides, render_sum, short
+from ordebug_plugin.linear import SAME, Terms, render_sides, render_sum, short
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
@@ -97,6 +97,26 @@ def compare(first: Content, second: Content) -> Difference:
         *_mapping(first.others, second.others),
     )
     return Difference(edits, edited(old, edits), drifted, len(rows))
+
+
+def kept_rows(old: Shape, new: Shape) -> int:
+    """How many rows of the first model are in the second, by name.
+
+    Names alone say little, for many models have a row ``c1``: more than half of the terms must be the same, up to a
+    common factor. Sides do not matter, nor does a row that was rewritten a little.
+    """
+    return sum(name in new.terms and _alike(terms, new.terms[name]) for name, terms in old.terms.items())
+
+
+def _alike(one: Terms, other: Terms) -> bool:
+    theirs = dict(other)
+    factors = sorted(theirs[name] / value for name, value in one if value and theirs.get(name))
+    # Factors that agree stand side by side; the longest run of them is the common part.
+    longest = run = 0
+    for place, factor in enumerate(factors):
+        run = run + 1 if place and math.isclose(factor, factors[place - 1], rel_tol=SAME) else 1
+        longest = max(longest, run)
+    return 2 * longest > max(len(one), len(other)) or not (one or other)
 
 
 def edited(shape: Shape, edits: Edits) -> tuple[Change, ...]:

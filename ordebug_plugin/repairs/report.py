@@ -10,11 +10,11 @@ from typing import Any
 from ordebug_plugin.actions import parse_answer
 from ordebug_plugin.linear import short
 from ordebug_plugin.repairs.account import Account
-from ordebug_plugin.repairs.appraisal import MEASURES, Appraisal
+from ordebug_plugin.repairs.appraisal import LEAST_KEPT, MEASURES, Appraisal
 from ordebug_plugin.repairs.conflict import Conflict
 from ordebug_plugin.repairs.difference import Change
 from ordebug_plugin.truth import dump_truth
-from ordebug_plugin.verdict import IIS
+from ordebug_plugin.verdict import IIS, Status
 
 _WIDTH = 110
 # Rows of a conflict, changes and alternatives beyond these are counted; --json has them all.
@@ -44,7 +44,7 @@ def account_lines(account: Account) -> Iterator[str]:
     episode, scores = account.episode, account.scores
     yield ""
     if not account.repaired:
-        yield f"Not repaired ({episode.outcome}) in {scores.answers} turns:"
+        yield f"Not repaired ({_end(account)}) in {scores.answers} turn{'s' if scores.answers != 1 else ''}:"
     else:
         yield f"Repaired in {scores.answers} turn{'s' if scores.answers != 1 else ''}:"
     for number, turn in enumerate(episode.turns, 1):
@@ -70,6 +70,15 @@ def account_lines(account: Account) -> Iterator[str]:
         yield "What to check next:"
         for line in account.advice:
             yield from _paragraph(line, "    ", "  - ")
+
+
+def _end(account: Account) -> str:
+    """Why it is not repaired. A model that is submitted need not be infeasible any more."""
+    if account.status is Status.UNBOUNDED:
+        return "feasible now, but unbounded: nothing limits the objective"
+    if account.status is Status.LIMIT:
+        return "undecided within the work limit"
+    return str(account.episode.outcome)
 
 
 def change_lines(changes: Sequence[Change]) -> Iterator[str]:
@@ -102,11 +111,14 @@ def _alternative_lines(account: Account) -> Iterator[str]:
 def appraisal_lines(appraisal: Appraisal) -> Iterator[str]:
     """A scored repair."""
     difference, verdict = appraisal.difference, appraisal.verdict
-    if appraisal.repaired:
+    if not appraisal.related:
+        yield from _unrelated_lines(appraisal)
+    elif appraisal.repaired:
         objective = "not proven within the work limit" if verdict.objective is None else short(verdict.objective)
         yield f"It repairs: feasible, {'optimum' if verdict.objective is not None else 'its optimum'} {objective}"
     else:
-        yield f"It does not repair: {verdict.status}{_left(appraisal.left)}"
+        unbounded = " (feasible, but nothing limits the objective)" if verdict.status is Status.UNBOUNDED else ""
+        yield f"It does not repair: {verdict.status}{unbounded}{_left(appraisal.left)}"
     yield ""
     yield f"Changes to rows and bounds ({len(difference.edited)}):"
     yield from change_lines(difference.edited)
@@ -124,12 +136,25 @@ def appraisal_lines(appraisal: Appraisal) -> Iterator[str]:
     yield from _measure_lines(appraisal)
 
 
+def _unrelated_lines(appraisal: Appraisal) -> Iterator[str]:
+    verdict = appraisal.verdict
+    if appraisal.rows:
+        count = "none" if not appraisal.kept_rows else f"only {appraisal.kept_rows}"
+        yield f"It is no repair of this model: of the {appraisal.rows} rows of the broken model, {count} is in it."
+        yield f"(Such a row has its name and more than half of its terms; {LEAST_KEPT:.0%} are the least for a repair.)"
+    else:
+        yield "It is no repair of this model: it has next to none of its variables."
+    optimum = "" if verdict.objective is None else f", optimum {short(verdict.objective)}"
+    yield f"By itself the other model is {verdict.status}{optimum}, which says nothing of the broken one."
+
+
 def _measure_lines(appraisal: Appraisal) -> Iterator[str]:
     for measure in MEASURES:
         value, reason = getattr(appraisal.scores, measure), appraisal.missing.get(measure)
         yield f"{measure:<13} {_score(value)}{'' if reason is None else f'  ({reason})'}"
     against = "the culprit" if appraisal.truth.has_culprit else "the IIS, for the culprit is not known"
-    yield f"{'da_f1':<13} {_score(appraisal.da_f1)}  (what was changed against {against})"
+    said = appraisal.missing.get("da_f1", f"what was changed against {against}")
+    yield f"{'da_f1':<13} {_score(appraisal.da_f1)}  ({said})"
     repair = appraisal.repair
     if repair is not None and not math.isnan(repair.audit.granted):
         yield f"given way     {_amount(repair.audit.granted)}, needed at least {_amount(repair.needed)}"
@@ -145,6 +170,7 @@ def account_record(account: Account) -> dict[str, Any]:
         "model": str(account.problem.path),
         "repaired": account.repaired,
         "outcome": episode.outcome,
+        "status": account.status,
         "conflict": {
             "rows": dict(conflict.rows),
             "bounds": dict(conflict.bounds),
@@ -183,6 +209,9 @@ def appraisal_record(appraisal: Appraisal) -> dict[str, Any]:
     repair, left = appraisal.repair, appraisal.left
     return {
         "repaired": appraisal.repaired,
+        "related": appraisal.related,
+        "rows": appraisal.rows,
+        "kept_rows": appraisal.kept_rows,
         "status": appraisal.verdict.status,
         "objective": appraisal.verdict.objective,
         **{measure: _or_null(getattr(appraisal.scores, measure)) for measure in MEASURES},

@@ -1,0 +1,1 @@
+"""What a training takes before anyone rents GPUs: parameters, memory, hours."""

@@ -1,0 +1,1 @@
+"""Whether an SFT checkpoint is ready for reinforcement learning."""
