@@ -21,9 +21,10 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.postmortem.training import evaluation_loss, read_training
+from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.readiness.base import read_base
 from ordebug_plugin.readiness.check import State
 from ordebug_plugin.readiness.diversity import pair_diversity, unique_ratio
-from ordebug_plugin.readiness.gather import read_base
 from ordebug_plugin.readiness.loss import loss_checks, step_of
 from ordebug_plugin.readiness.retention import Item
 from ordebug_plugin.readiness.thresholds import load_thresholds
@@ -294,7 +295,8 @@ def test_the_base_model_gets_as_many_turns(bench: Path, tmp_path: Path) -> None:
     for turns in ("5", "20"):
         run = ["eval", str(bench), "--agent", "random", "--max-steps", turns, "--limit", "24", "--seed", "1"]
         assert main([*run, "--out", str(tmp_path / turns)]) == 0
-    five, twenty = (read_base(tmp_path / turns, 5) for turns in ("5", "20"))
+    problems = load_benchmark(bench).problems
+    five, twenty = (read_base(tmp_path / turns, 5, problems).episodes for turns in ("5", "20"))
     assert any(len(episode.turns) > 5 for episode in load_run(tmp_path / "20")[1])
     assert [score(episode).recovered for episode in twenty] == [score(episode).recovered for episode in five]
     for one, other in zip(five, twenty, strict=True):
@@ -562,6 +564,34 @@ def test_bad_options(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[
     assert main([*run, str(tmp_path / "short")]) == 0
     assert main([command, url, model, name, *options, "--base", str(tmp_path / "short")]) == 2
     assert "allowed 2 turns, and RR@5 needs 5" in capsys.readouterr().err
+    assert main(["bench", "make", str(tmp_path / "others"), "--families", "plans", "--n", "2", "--seed", "77"]) == 0
+    run = ["eval", str(tmp_path / "others"), "--agent", "drop-first", "--out", str(tmp_path / "elsewhere")]
+    assert main(run) == 0
+    assert main([command, url, model, name, *options, "--base", str(tmp_path / "elsewhere")]) == 2
+    assert "has none of these problems" in capsys.readouterr().err
+
+
+def test_a_checkpoint_is_asked_as_the_base_model_was(
+    served: Recorded, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Without that, a good model fails by a prompt that it was never trained on."""
+    base = ["--base", str(served.out("untrained") / "eval")]
+    assert served.graduate("untrained")[0] == 1
+    unsaid = [*served.arguments("default", tmp_path / "out")]
+    place = unsaid.index("--detail")
+    del unsaid[place : place + 2]
+    capsys.readouterr()
+    assert main([*unsaid, *base]) == 0
+    assert "as in" in capsys.readouterr().err
+    assert report(tmp_path / "out")["verdict"] == "ready"
+    asked = len(served.requests)
+    assert main([*unsaid, *base, "--detail", "names"]) == 2
+    assert "was asked with --detail algebra" in capsys.readouterr().err
+    assert main([*unsaid, *base, "--system", "Repair it."]) == 2
+    assert "another system prompt" in capsys.readouterr().err
+    assert main([*unsaid, "--detail", "names"]) == 2, "another question in the same folder"
+    assert "agent.style.detail: 'algebra' there, 'names' now" in capsys.readouterr().err
+    assert len(served.requests) == asked
 
 
 def test_what_was_asked_is_a_run_like_any_other(served: Recorded, capsys: pytest.CaptureFixture[str]) -> None:

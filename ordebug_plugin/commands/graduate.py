@@ -6,7 +6,8 @@ import argparse
 import contextlib
 import json
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,13 +27,14 @@ from ordebug_plugin.commands.common import (
     progress,
     system_prompt,
 )
-from ordebug_plugin.commands.server import add_request_options, body_of, endpoint_of
+from ordebug_plugin.commands.server import DEFAULT_MAX_TOKENS, add_request_options, body_of, endpoint_of
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_writable, make_folder, write_text
 from ordebug_plugin.postmortem.training import read_training
-from ordebug_plugin.problem import load_benchmark
+from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import Style
-from ordebug_plugin.readiness.gather import Plan, gather, read_base
+from ordebug_plugin.readiness.base import Base, read_base
+from ordebug_plugin.readiness.gather import Plan, check_folder, gather
 from ordebug_plugin.readiness.loss import step_of
 from ordebug_plugin.readiness.report import REPORT, figure_of, readiness_record, render_readiness
 from ordebug_plugin.readiness.retention import read_retention
@@ -74,7 +76,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_detail_option(parser)
     add_system_option(parser)
-    add_request_options(parser)
+    add_request_options(parser, max_tokens=f"that of --base, else {DEFAULT_MAX_TOKENS}")
     serving = parser.add_argument_group("serving a checkpoint")
     serving.add_argument(
         "--swift", type=Path, metavar="PATH", help="executable of ms-swift (default: where it is found)"
@@ -105,13 +107,12 @@ def run(options: argparse.Namespace) -> int:
     thresholds = load_thresholds(options.thresholds)
     items = () if options.retention is None else tuple(read_retention(options.retention))
     training = None if options.train_log is None else read_training(options.train_log)
-    base = None if options.base is None else read_base(options.base, thresholds.whole("task", "turns"))
     if options.page is not None:
         check_writable(options.page)
     problems = load_benchmark(options.bench).problems[: options.limit]
-    detail = detail_of(options, problems)
-    if options.detail is None:
-        LOG.print(f"prompts: --detail {detail}; a model must be asked as it was trained")
+    turns = thresholds.whole("task", "turns")
+    base = None if options.base is None else read_base(options.base, turns, problems)
+    style, max_tokens = _asking(options, problems, base)
     body = body_of(options)
     if "temperature" in body:
         raise InputError("--body may not set 'temperature': greedy answers and groups have one each (--thresholds)")
@@ -122,15 +123,16 @@ def run(options: argparse.Namespace) -> int:
         problems=problems,
         sampled=min(options.groups, len(problems)),
         who=who,
-        style=Style(detail=detail, system=system_prompt(options)),
+        style=style,
         thresholds=thresholds,
         items=items,
-        max_tokens=options.max_tokens,
+        max_tokens=max_tokens,
         seed=options.seed,
         body=body,
         concurrency=options.concurrency,
         out=options.out,
     )
+    check_folder(plan)
     with _reached(options, name, plan) as chat:
         try:
             evidence = gather(plan, chat, progress)
@@ -141,7 +143,7 @@ def run(options: argparse.Namespace) -> int:
         why = "the server or the solver, and are in no figure; the same command asks for them again"
         LOG.print(f"{evidence.lost} answers were lost to {why}")
     step = None if options.train_log is None else step_of(Path(options.target), options.train_log)
-    given = Given(training, base, items, step)
+    given = Given(training, None if base is None else base.episodes, items, step)
     readiness = judge_readiness(name, evidence, given, thresholds)
     settings = {
         "target": options.target,
@@ -151,8 +153,8 @@ def run(options: argparse.Namespace) -> int:
         "train log": _shown(options.train_log),
         "base": _shown(options.base),
         "retention": _shown(options.retention),
-        "detail": detail.value,
-        "max tokens": options.max_tokens,
+        "detail": style.detail.value,
+        "max tokens": max_tokens,
         "seed": options.seed,
     }
     record = readiness_record(readiness, thresholds, settings)
@@ -165,6 +167,27 @@ def run(options: argparse.Namespace) -> int:
     else:
         _print(readiness)
     return DONE if readiness.verdict is Verdict.READY else FINDINGS
+
+
+def _asking(options: argparse.Namespace, problems: Sequence[Problem], base: Base | None) -> tuple[Style, int]:
+    """How the checkpoint is asked, and the token limit of an answer: as the base model was, where nothing else is said.
+
+    Raises:
+        InputError: The base model was shown something else.
+    """
+    shown = None if base is None else base.style
+    detail = shown.detail if shown is not None and options.detail is None else detail_of(options, problems)
+    style = replace(shown or Style(), detail=detail, system=system_prompt(options))
+    max_tokens = options.max_tokens or (base.max_tokens if base is not None else None) or DEFAULT_MAX_TOKENS
+    whence = "a model must be asked as it was trained"
+    if base is not None and base.style is None:
+        LOG.print(f"{base.folder} was played by a built-in agent, not by a base model")
+    elif base is not None:
+        base.check_style(style)
+        whence = f"as in {base.folder}"
+    if options.detail is None or options.max_tokens is None:
+        LOG.print(f"prompts: --detail {detail}, answers: --max-tokens {max_tokens}; {whence}")
+    return style, max_tokens
 
 
 def _who(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
 
 
+DEFAULT_MAX_TOKENS = 2048
 # What decides which answer to which prompt is judged; never an option of a server.
 _OURS = ("messages", "model", "stream", "n")
 
@@ -83,9 +84,19 @@ def endpoint_of(options: argparse.Namespace, url: str, model: str) -> Endpoint:
     return Endpoint(url, model, api_key=key, timeout=options.timeout, retries=options.retries)
 
 
-def add_request_options(parser: argparse._ActionsContainer) -> None:
-    """Adds how a server is asked, but for the temperature."""
-    parser.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
+def add_request_options(parser: argparse._ActionsContainer, *, max_tokens: str | None = None) -> None:
+    """Adds how a server is asked, but for the temperature.
+
+    Args:
+        parser: To which.
+        max_tokens: The default of ``--max-tokens`` in words, where it is not a number but None.
+    """
+    parser.add_argument(
+        "--max-tokens",
+        type=positive,
+        default=None if max_tokens else DEFAULT_MAX_TOKENS,
+        help=f"token limit of one answer (default {max_tokens or DEFAULT_MAX_TOKENS})",
+    )
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
     parser.add_argument(
         "--timeout",

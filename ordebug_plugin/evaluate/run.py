@@ -143,6 +143,16 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
         return _finish(out, [results[number] for number in range(len(jobs))], config.max_steps)
 
 
+def check_resumable(config: RunConfig, problems: tuple[Problem, ...], out: Path) -> None:
+    """Checks that a folder holds no other run: before a server is started for it.
+
+    Raises:
+        InputError: It does; names what differs.
+    """
+    if (out / CONFIG).exists():
+        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(_record(config, problems))))
+
+
 def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
     """What stands of the run in a folder, which must be the one that is to be run."""
     if (out / CONFIG).exists():

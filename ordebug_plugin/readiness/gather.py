@@ -18,7 +18,7 @@ from ordebug_plugin.errors import InputError, ServerError, SolverError
 from ordebug_plugin.evaluate.engine import Served, Unusable
 from ordebug_plugin.evaluate.host import Job
 from ordebug_plugin.evaluate.resume import read_kept
-from ordebug_plugin.evaluate.run import CONFIG, EPISODES, UNUSABLE, RunConfig, load_run, run_evaluation
+from ordebug_plugin.evaluate.run import CONFIG, EPISODES, UNUSABLE, RunConfig, check_resumable, load_run, run_evaluation
 from ordebug_plugin.futures import ask_all
 from ordebug_plugin.grading import Task
 from ordebug_plugin.preflight import Group, Prompt, judge_replies
@@ -145,14 +145,10 @@ def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable
         ServerError: The server gave nothing.
         SolverError: Every episode was lost to the solver.
     """
-    from ordebug_plugin.agents.chat import Sampling  # noqa: PLC0415
-
-    greedy = Sampling(0.0, plan.max_tokens, plan.seed, plan.body)
-    drawn = Sampling(plan.temperature, plan.max_tokens, plan.seed, plan.body)
-    turns = plan.thresholds.whole("task", "turns")
-    episodes = _play(plan, _Round(EVALUATION, plan.problems, 1, turns, greedy), chat, progress)
-    sampled = plan.problems[: plan.sampled]
-    answers = _play(plan, _Round(SAMPLES, sampled, plan.samples, 1, drawn), chat, progress)
+    evaluation, samples = _rounds(plan)
+    greedy, sampled = evaluation.sampling, samples.problems
+    episodes = _play(plan, evaluation, chat, progress)
+    answers = _play(plan, samples, chat, progress)
     asked = [_Request(_retention_key(plan, item), item.messages, partial(_text, chat(greedy))) for item in plan.items]
     retention, _ = _ask(plan.out / RETENTION, asked, plan.concurrency, partial(progress, "retention"))
     cuts = cuts_of(episodes, plan.thresholds.cuts, plan.style)
@@ -173,12 +169,31 @@ class _Round:
     sampling: Sampling
 
 
-def _play(
-    plan: Plan, one: _Round, chat: Callable[[Sampling], ChatAgent], progress: Callable[[str, int], Any]
-) -> tuple[Episode, ...]:
-    """An evaluation as `ordebug eval` does it, in a folder that `ordebug compare` and `replay` read."""
+def check_folder(plan: Plan) -> None:
+    """Checks that the folder holds no answers of another model, or to other questions: before a server is started.
+
+    Raises:
+        InputError: It does; names what differs.
+    """
+    for one in _rounds(plan):
+        check_resumable(_config(plan, one), one.problems, plan.out / one.name)
+
+
+def _rounds(plan: Plan) -> tuple[_Round, _Round]:
+    """The greedy evaluation, and the samples."""
+    from ordebug_plugin.agents.chat import Sampling  # noqa: PLC0415
+
+    greedy = Sampling(0.0, plan.max_tokens, plan.seed, plan.body)
+    drawn = Sampling(plan.temperature, plan.max_tokens, plan.seed, plan.body)
+    return (
+        _Round(EVALUATION, plan.problems, 1, plan.thresholds.whole("task", "turns"), greedy),
+        _Round(SAMPLES, plan.problems[: plan.sampled], plan.samples, 1, drawn),
+    )
+
+
+def _config(plan: Plan, one: _Round) -> RunConfig:
     shown = {**asdict(plan.style), "detail": plan.style.detail.value}  # YAML knows no enums
-    config = RunConfig(
+    return RunConfig(
         benchmark=plan.benchmark,
         agent={**plan.who, "style": shown, "sampling": asdict(one.sampling)},
         concurrency=plan.concurrency,
@@ -188,6 +203,13 @@ def _play(
         limit=len(one.problems),
         samples=one.samples,
     )
+
+
+def _play(
+    plan: Plan, one: _Round, chat: Callable[[Sampling], ChatAgent], progress: Callable[[str, int], Any]
+) -> tuple[Episode, ...]:
+    """An evaluation as `ordebug eval` does it, in a folder that `ordebug compare` and `replay` read."""
+    config = _config(plan, one)
     with progress(one.name, len(one.problems) * one.samples) as advance:
 
         def on_result(_: Episode | Unusable) -> None:
@@ -281,18 +303,3 @@ def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
         return len(read_kept(folder / EPISODES, wanted).episodes) == len(wanted)
     except InputError:
         return False  # of other problems; `run_evaluation` says so in words
-
-
-def read_base(folder: Path, turns: int) -> tuple[Episode, ...]:
-    """The evaluation of the base model, in as many turns as ours: more would be help that the checkpoint does not get.
-
-    Raises:
-        InputError: The folder holds no run, or one of fewer turns than ours.
-    """
-    config, episodes = load_run(folder)
-    if int(config["max_steps"]) < turns:
-        raise InputError(
-            f"{folder} allowed {config['max_steps']} turns, and RR@{turns} needs {turns}: "
-            f"`ordebug eval … --max-steps {turns}`"
-        )
-    return tuple(episode.within(turns) for episode in episodes)
