@@ -105,14 +105,69 @@ def test_recovery_by_tokens_counts_what_was_recovered_that_cheaply(runs: Runs) -
     assert recovery_by_tokens(list(load_episodes(runs.folders[0] / "episodes.jsonl"))) == ()
 
 
-def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
-    lost = tmp_path / "lost"
-    lost.mkdir()
-    (lost / "config.yaml").write_bytes((runs.folders[2] / "config.yaml").read_bytes())
-    episodes = runs.episodes("oracle")
-    for episode in episodes[:20]:
+def _lose(runs: Runs, folder: Path, name: str, n: int) -> Path:
+    """A run as its server would have left it, ended before the first n episodes did."""
+    folder.mkdir()
+    (folder / "config.yaml").write_bytes((runs.folders[runs.names.index(name)] / "config.yaml").read_bytes())
+    episodes = runs.episodes(name)
+    for episode in episodes[:n]:
         episode.update(outcome=None, error="ServerError: gone", repair=None)
-    (lost / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    (folder / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    return folder
+
+
+def test_a_run_that_lost_episodes_is_a_finding_wherever_it_is_compared(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", 20)
+    outputs = {option: tmp_path / f"c{option}" for option in ("--json", "--md", "--latex", "--page")}
+    written = [text for option, path in outputs.items() for text in (option, str(path))]
+    assert main(["compare", str(lost), runs.arguments[2], *written]) == 1
+    shown = capsys.readouterr()
+    said = "lost: 20 of 24 episodes were lost to infrastructure: those judged are more often short ones"
+    assert said in " ".join(shown.err.split())
+    assert "--resume runs the lost ones again" in " ".join(shown.err.split())
+    assert "n=4 of 24" in shown.out
+    assert "oracle against lost, on 4 shared problems" in shown.out
+    texts = {option: path.read_text() for option, path in outputs.items()}
+    assert all("20 of 24 episodes were lost to infrastructure" in text for text in texts.values())
+    record = json.loads(texts["--json"])
+    assert record["judged"] == {"lost": 4, "oracle": PROBLEMS}
+    assert record["lost_to_infrastructure"] == {"lost": 20, "oracle": 0}
+    assert record["shared_problems"] == [{"first": "lost", "second": "oracle", "n": 4}]
+    assert "lost, n=4 of 24" in texts["--md"]
+    assert "4 of 24 episodes judged" in texts["--latex"].partition(r"\caption{")[2]
+    assert "lost, n=4 of 24</th>" in texts["--page"]
+    assert "on 4 shared problems</h3>" in texts["--page"]
+
+
+def test_a_run_that_lost_every_episode_is_not_said_to_share_no_problem(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", PROBLEMS)
+    assert main(["compare", str(lost), runs.arguments[2]]) == 2
+    assert "lost: every episode was lost to infrastructure" in " ".join(capsys.readouterr().err.split())
+
+
+def test_score_and_postmortem_find_lost_episodes(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost, page, record = _lose(runs, tmp_path / "lost", MODEL_RUN, 20), tmp_path / "p.html", tmp_path / "p.json"
+    assert main(["score", str(lost), "--write"]) == 1
+    assert "20 of 24 episodes were lost to infrastructure" in " ".join(capsys.readouterr().err.split())
+    whole = str(runs.folders[runs.names.index(MODEL_RUN)])
+    assert main(["postmortem", whole, str(lost), "--page", str(page), "--json", str(record)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "bad: lost: 20 of 24 episodes were lost to infrastructure" in said
+    assert "it is not compared" in said
+    assert "lost against" not in said
+    assert json.loads(record.read_text())["missing_episodes"] == {"lost": 20}
+    assert "20 of 24 episodes were lost" in page.read_text()
+    assert main(["postmortem", whole]) == 0
+
+
+def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", 20)
     (pairing,) = load_comparison([runs.folders[2], lost]).pairings
     assert {pair.metric for pair in pairing.overall if pair.difference.n == PROBLEMS - 20} >= {"rr@1", "rr@5", "hit"}
     # An agent without a model counts no tokens.
@@ -123,7 +178,7 @@ class TestMarkdown:
     def test_the_published_table_holds_the_figures(self, runs: Runs, outputs: Path) -> None:
         table = (outputs / "c.md").read_text().partition("## As published")[2].partition("## All measures")[0]
         lines = [line for line in table.splitlines() if line.startswith("|")]
-        assert lines[0] == "|  | RR@5 | RR@10 | RR@15 | RR@20 | DA | steps | tokens | seconds |"
+        assert lines[0] == "|  | RR@5 | RR@10 | RR@15 | RR@20 | DA | steps | tokens | seconds | episodes |"
         assert len(lines) == 2 + len(runs.names)
         for line, name in zip(lines[2:], runs.names, strict=True):
             metrics = runs.summary(name)["metrics"]

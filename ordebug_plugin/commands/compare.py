@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Compares two or more runs.
 
     Returns:
-        0, or 1 when a run is incomplete.
+        0, or 1 when a run is incomplete or lost episodes to infrastructure.
 
     Raises:
         InputError: A folder holds no run, two runs share no problem, there are fewer than two, or an output cannot be
@@ -79,7 +79,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         RESULTS.print(comparison_table(comparison.summaries))
         for pairing in comparison.pairings:
-            RESULTS.print(paired_table(pairing.first, pairing.second, pairing.overall))
+            RESULTS.print(paired_table(pairing.first, pairing.second, pairing.overall, pairing.shared))
     if options.json not in (None, _STDOUT):
         _write(options.json, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if options.md is not None:

@@ -28,15 +28,15 @@ def render_markdown(comparison: Comparison) -> str:
         blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
     blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
     blocks += markdown_table(
-        ["", *(measure.heading for measure in PUBLISHED)],
+        ["", *(measure.heading for measure in PUBLISHED), "episodes"],
         (
-            [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
+            [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED), run.summary.size]
             for name, run in zip(names, runs, strict=True)
         ),
     )
     blocks += ["", "## All measures", "", "With 95% intervals.", ""]
     blocks += markdown_table(
-        ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
+        ["measure", *(f"{name}, n={run.summary.size}" for name, run in zip(names, runs, strict=True))],
         (
             [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
             for measure in shown

@@ -223,6 +223,19 @@ def expected_episodes(folder: Path, config: Mapping[str, Any]) -> int:
     return (int(config["problems"]) - apart) * samples
 
 
+def lost_words(lost: int, n: int) -> str:
+    """What must be known of a run whose judged episodes are not all of its episodes.
+
+    Args:
+        lost: Episodes lost to infrastructure.
+        n: Episodes of the run, those included.
+    """
+    return (
+        f"{lost} of {n} episodes were lost to infrastructure: those judged are more often short ones, so the figures "
+        "are biased; the same `ordebug eval` with --resume runs the lost ones again"
+    )
+
+
 def summary_text(summary: Summary) -> str:
     """The bytes of ``summary.json``."""
     return json.dumps(summary_record(summary), indent=2, ensure_ascii=False) + "\n"

@@ -100,7 +100,7 @@ def _rows(summaries: Iterable[Summary]) -> list[tuple[str, str, bool]]:
 
 def run_table(title: str, summary: Summary) -> Table:
     """All figures of one run with their intervals, one column per fault label where there are several."""
-    table = Table(title=f"{title}, n={summary.n}", title_justify="left")
+    table = Table(title=f"{title}, n={summary.size}", title_justify="left")
     table.add_column("measure", no_wrap=True)
     table.add_column("value", justify="right")
     table.add_column("95% interval", justify="right", no_wrap=True)
@@ -121,7 +121,7 @@ def comparison_table(summaries: Mapping[str, Summary]) -> Table:
     table = Table(title="side by side", title_justify="left")
     table.add_column("measure", no_wrap=True)
     for name, summary in summaries.items():
-        table.add_column(f"{name}\nn={summary.n}", justify="right")
+        table.add_column(f"{name}\nn={summary.size}", justify="right")
     for name, heading, percent in _rows(summaries.values()):
         estimates = [summary.metrics.get(name) for summary in summaries.values()]
         if all(estimate is None or estimate.n == 0 for estimate in estimates):
@@ -131,9 +131,10 @@ def comparison_table(summaries: Mapping[str, Summary]) -> Table:
     return table
 
 
-def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
-    """What may be said of two runs on the same problems."""
-    table = Table(title=f"{second} against {first}, same problems", title_justify="left")
+def paired_table(first: str, second: str, pairs: Sequence[Paired], shared: int) -> Table:
+    """What may be said of two runs on the problems that both hold, of which there are `shared`."""
+    problems = "problem" if shared == 1 else "problems"
+    table = Table(title=f"{second} against {first}, on {shared} shared {problems}", title_justify="left")
     for heading in ("measure", "difference", "95% interval", "p", "verdict"):
         table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
     for pair in pairs:
