@@ -34,7 +34,7 @@ from ordebug_plugin.evaluate.engine import BuiltIn, Player, Served, Unusable
 from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.evaluate.resume import Kept
 from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, run_evaluation, summary_record
-from ordebug_plugin.evaluate.table import run_table
+from ordebug_plugin.evaluate.table import run_tables
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import Style
 
@@ -152,7 +152,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary_record(result.summary))
     else:
-        RESULTS.print(run_table(f"{name} on {benchmark.name}", result.summary))
+        for table in run_tables(f"{name} on {benchmark.name}", result.summary, RESULTS.width):
+            RESULTS.print(table)
         if len(problems) * options.samples == 1:
             _print_turns(options.out)
     if renamed:

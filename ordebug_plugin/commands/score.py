@@ -19,7 +19,7 @@ from ordebug_plugin.evaluate.run import (
     summary_record,
     summary_text,
 )
-from ordebug_plugin.evaluate.table import run_table
+from ordebug_plugin.evaluate.table import run_tables
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import summarize
 
@@ -56,7 +56,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(record)
     else:
-        RESULTS.print(run_table(folder.resolve().name, summary))
+        for table in run_tables(folder.resolve().name, summary, RESULTS.width):
+            RESULTS.print(table)
     missing = missing_episodes(folder, config, episodes)
     if missing > 0:
         LOG.print(f"{missing} episodes are missing: the figures are those of the others")
