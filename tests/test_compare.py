@@ -141,6 +141,41 @@ def test_a_run_that_lost_episodes_is_a_finding_wherever_it_is_compared(
     assert "on 4 shared problems</h3>" in texts["--page"]
 
 
+def test_what_runs_differ_in_is_said_of_each(runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few, page = tmp_path / "few", tmp_path / "c.html"
+    bench = str(runs.folders[0].parent / "bench")
+    assert main(["eval", bench, "--agent", "oracle", "--limit", "9", "--out", str(few)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(few), str(runs.folders[0]), "--page", str(page)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the runs differ in their problems: few 9, drop-first {PROBLEMS}; pairs hold the shared" in said
+    assert "--max-steps" not in said
+    # The labels of plots: each type has a third of the problems, and the harder ones are not in the short run.
+    assert ">A (3–8)<" in page.read_text()
+    assert ">easy (8)<" in page.read_text()
+    assert ">hard (0–8)<" in page.read_text()
+    assert main(["compare", *runs.arguments]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the runs differ in --max-steps: drop-first 20, {MODEL_RUN} 6, oracle 20; pairs" in said
+    assert "in their problems" not in said
+
+
+def test_a_run_interrupted_before_its_first_episode_is_no_unreadable_file(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.yaml").write_bytes((runs.folders[0] / "config.yaml").read_bytes())
+    for command in (["compare", str(bare), runs.arguments[1]], ["score", str(bare)], ["passk", str(bare)]):
+        assert main(command) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "no episode of" in said
+        assert f"bare has ended yet: the same `ordebug eval … --out {bare}`" in said.replace(
+            f"{tmp_path}/bare h", "bare h"
+        )
+        assert "Errno" not in said
+
+
 def test_a_run_that_lost_every_episode_is_not_said_to_share_no_problem(
     runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

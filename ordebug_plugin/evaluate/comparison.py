@@ -330,8 +330,12 @@ _EXPECTED = (
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     notes = []
-    if len({(run.config["max_steps"], run.config["benchmark_hash"]) for run in runs}) > 1:
-        notes.append("the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
+    if len({run.max_turns for run in runs}) > 1:
+        turns = ", ".join(f"{run.name} {run.max_turns}" for run in runs)
+        notes.append(f"the runs differ in --max-steps: {turns}; pairs hold RR@k up to the fewer turns")
+    if len({run.config["benchmark_hash"] for run in runs}) > 1:
+        problems = ", ".join(f"{run.name} {run.problems}" for run in runs)
+        notes.append(f"the runs differ in their problems: {problems}; pairs hold the shared problems only")
     configs = [flat_config(run.config) for run in runs]
     for key in dict.fromkeys(key for config in configs for key in config if key not in _EXPECTED):
         held = {run.name: config[key] for run, config in zip(runs, configs, strict=True) if key in config}

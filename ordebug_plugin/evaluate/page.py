@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -119,9 +120,9 @@ def _curves(drawn: Sequence[Curve], *, across: str, logarithmic: bool = False) -
 def _by_group(comparison: Comparison, metric: str, noun: str) -> Plot:
     labels = comparison.types if noun == "fault type" else comparison.difficulties
     tables = [run.summary.by_type if noun == "fault type" else run.by_difficulty for run in comparison.runs]
-    figures = {label: [table.get(label, {}).get(metric) for table in tables] for label in labels}
-    sizes = {label: max(one.n for one in figures[label] if one is not None) for label in labels}
-    drawing = intervals(figures, [run.name for run in comparison.runs], sizes=sizes)
+    none = Estimate(math.nan, math.nan, math.nan, 0)
+    figures = {label: [table.get(label, {}).get(metric, none) for table in tables] for label in labels}
+    drawing = intervals(figures, [run.name for run in comparison.runs])
     return Plot(f"{metric.upper()} by {noun}", (("", drawing),))
 
 

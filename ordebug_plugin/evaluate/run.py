@@ -190,10 +190,24 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
         InputError: The folder holds no run, or one without an episode, or a file of it cannot be read.
     """
     config = load_config(folder)
+    check_begun(folder)
     episodes = tuple(load_episodes(folder / EPISODES))
     if not episodes:
         raise InputError(f"{folder / EPISODES} holds no episode: `ordebug eval … --resume` plays those of the run")
     return config, episodes
+
+
+def check_begun(folder: Path) -> None:
+    """Finds out whether a run has its file of episodes.
+
+    Raises:
+        InputError: It has none: it was interrupted before the first one ended.
+    """
+    if not (folder / EPISODES).exists():
+        raise InputError(
+            f"no episode of {folder} has ended yet: the same `ordebug eval … --out {folder}` starts it again, with or "
+            "without --resume"
+        )
 
 
 def load_config(folder: Path) -> dict[str, Any]:
