@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import ActionKind
@@ -63,6 +63,12 @@ def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
         metrics=measure(episodes, max_turns),
         by_type=measure_by(episodes, max_turns, fault_type),
     )
+
+
+def judged(metrics: Mapping[str, Estimate]) -> int:
+    """Episodes of a group that were judged, by its figures: all but those lost to infrastructure."""
+    lost = metrics["infra"]
+    return round(lost.n * (1 - lost.value))
 
 
 def outcome_name(episode: Episode) -> str:

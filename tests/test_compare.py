@@ -136,6 +136,12 @@ def test_a_run_that_lost_episodes_is_a_finding_wherever_it_is_compared(
     assert record["lost_to_infrastructure"] == {"lost": 20, "oracle": 0}
     assert record["shared_problems"] == [{"first": "lost", "second": "oracle", "n": 4}]
     assert "lost, n=4 of 24" in texts["--md"]
+    rows = texts["--md"].partition("## By difficulty")[2].partition("##")[0].splitlines()
+    groups = [line.split(" | ")[:3] for line in rows if line.startswith(("| easy ", "| medium ", "| hard "))]
+    expected = [("easy", 0, 8), ("medium", 0, 8), ("hard", 4, 8)]
+    assert groups == [
+        [f"| {label}", name, str(n)] for label, few, all_ in expected for name, n in (("lost", few), ("oracle", all_))
+    ]
     assert "4 of 24 episodes judged" in texts["--latex"].partition(r"\caption{")[2]
     assert "lost, n=4 of 24</th>" in texts["--page"]
     assert "on 4 shared problems</h3>" in texts["--page"]
@@ -198,6 +204,7 @@ def test_score_and_postmortem_find_lost_episodes(
     assert "lost against" not in said
     assert json.loads(record.read_text())["missing_episodes"] == {"lost": 20}
     assert "20 of 24 episodes were lost" in page.read_text()
+    assert "lost, n=4 of 24<br>(incomplete)" in page.read_text()
     assert main(["postmortem", whole]) == 0
 
 

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ordebug_plugin.evaluate.compare import Paired
 from ordebug_plugin.evaluate.comparison import Comparison
 from ordebug_plugin.evaluate.table import PUBLISHED, measures, paired_cells
+from ordebug_plugin.metrics import judged
 
 # The characters of a name that Markdown would read; names of runs, files and rows are not ours.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&!])")
@@ -50,9 +51,12 @@ def render_markdown(comparison: Comparison) -> str:
     for noun, labels, figures in groups:
         blocks += ["", f"## By {noun}", ""]
         blocks += markdown_table(
-            [noun, "run", *(measure.heading for measure in grouped)],
+            [noun, "run", "n", *(measure.heading for measure in grouped)],
             (
-                [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
+                [
+                    *(escape(label), name, str(judged(one[label]))),
+                    *(measure.both(one[label].get(measure.name)) for measure in grouped),
+                ]
                 for label in labels
                 for name, one in zip(names, figures, strict=True)
                 if label in one

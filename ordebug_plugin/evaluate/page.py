@@ -14,6 +14,7 @@ from ordebug_plugin.evaluate.embed import EXCERPT, pack
 from ordebug_plugin.evaluate.markdown import GROUPED, PUBLISHED_NOTE
 from ordebug_plugin.evaluate.plots import Bar, Curve, columns, curves, intervals, mark, stacked
 from ordebug_plugin.evaluate.table import PUBLISHED, heading_of, measures, paired_cells
+from ordebug_plugin.metrics import judged
 from ordebug_plugin.pages import embedded_json, policy, render, script
 from ordebug_plugin.statistics import Estimate
 
@@ -57,6 +58,7 @@ def render_page(comparison: Comparison) -> str:
         paired_cells=paired_cells,
         heading_of=heading_of,
         plots=_plots(comparison),
+        judged=judged,
         mark=mark,
         kinds=_kinds(comparison.runs),
         figures=embedded_json(comparison_record(comparison)),

@@ -11,7 +11,7 @@ from rich.table import Table
 
 from ordebug_plugin.actions import ActionKind
 from ordebug_plugin.evaluate.compare import Paired
-from ordebug_plugin.metrics import Summary
+from ordebug_plugin.metrics import Summary, judged
 from ordebug_plugin.statistics import Estimate
 
 # Name, heading, and whether it is shown in percent.
@@ -139,9 +139,8 @@ _BY_TYPE = (
 def _type_table(summary: Summary) -> Table:
     table = _table("by fault type; all measures: --json", ["type"], ["n", *(measure.heading for measure in _BY_TYPE)])
     for label, figures in summary.by_type.items():
-        judged = round(figures["infra"].n * (1 - figures["infra"].value))
         cells = [measure.value(figures.get(measure.name)) for measure in _BY_TYPE]
-        table.add_row(_folded(label, _SHORT), str(judged), *cells)
+        table.add_row(_folded(label, _SHORT), str(judged(figures)), *cells)
     return table
 
 
