@@ -262,6 +262,26 @@ def test_the_first_request_goes_alone_and_the_rest_together(bench: Path, tmp_pat
     assert len(inside) == 8
 
 
+def test_no_more_requests_are_in_flight_than_were_asked_for(bench: Path, tmp_path: Path) -> None:
+    """More episodes than that are under way, so that the server need not wait for the judges."""
+    lock, inside, most = threading.Lock(), 0, 0
+
+    def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        nonlocal inside, most
+        with lock:
+            inside += 1
+            most = max(most, inside)
+        time.sleep(0.05)
+        with lock:
+            inside -= 1
+        return thoughtful(number, body)
+
+    with server(respond) as (url, _):
+        options = ["--samples", "4", "--temperature", "1", "--concurrency", "3"]
+        assert main(arguments(bench, url, tmp_path / "run", *options)) == 0
+    assert most == 3
+
+
 def test_what_concurrency_is_does_not_show(bench: Path, tmp_path: Path) -> None:
     (bench / "3.lp").write_text(FEASIBLE)
     with server(thoughtful) as (url, _):
@@ -293,7 +313,7 @@ def test_a_judge_that_dies_loses_its_episodes_and_nothing_else(bench: Path, tmp_
         assert main(arguments(bench, url, hit, *options)) == 1
         assert killed
         errors = [one["error"] for one in episodes_of(hit) if one["outcome"] is None]
-        assert 0 < len(errors) <= 16  # those under way, and those begun before the loop hears of it
+        assert 0 < len(errors) <= 24  # the 12 under way, and those begun before the loop hears of it
         assert all("the process that judged the episode died" in error for error in errors)
         assert len(episodes_of(hit)) == 32
     with server(thoughtful) as (url, _):  # started again, at another address

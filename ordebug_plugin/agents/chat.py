@@ -181,16 +181,17 @@ class ChatAgent:
 
     @contextlib.asynccontextmanager
     async def connected(
-        self, think: ThinkText | None = None, on_think: Callable[[ThinkText], None] = lambda _: None
+        self, in_flight: int, think: ThinkText | None = None, on_think: Callable[[ThinkText], None] = lambda _: None
     ) -> AsyncIterator[Connection]:
         """An asynchronous connection, closed at the end.
 
         Args:
+            in_flight: Requests at the same time; more of them wait for their turn.
             think: Where the server puts the think text, as far as it is known; None finds out with the first answers.
             on_think: Told what was found out, before that answer is given to anybody, and again what a later one shows.
         """
         async with openai.AsyncOpenAI(**self._options, http_client=BoundedClient(self._options["timeout"])) as client:
-            yield Connection(self, client, think, on_think)
+            yield Connection(self, client, in_flight, think, on_think)
 
     def body(self, messages: Sequence[Message], offset: int) -> dict[str, Any]:
         """What is sent for a conversation."""
@@ -237,10 +238,12 @@ class Connection:
         self,
         agent: ChatAgent,
         client: openai.AsyncOpenAI,
+        in_flight: int,
         think: ThinkText | None,
         on_think: Callable[[ThinkText], None],
     ) -> None:
         self._agent = agent
+        self._turn = asyncio.Semaphore(in_flight)
         self._client = client
         self._think = think
         self._on_think = on_think
@@ -271,8 +274,9 @@ class Connection:
                         raise
                     self._alone = self._alone - 1 if self._think is ThinkText.UNKNOWN else 0
                     return reply
-        on_sent()
-        return await self._ask(messages, offset)
+        async with self._turn:
+            on_sent()
+            return await self._ask(messages, offset)
 
     async def _ask(self, messages: Sequence[Message], offset: int) -> Reply:
         started = time.perf_counter()

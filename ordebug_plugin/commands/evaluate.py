@@ -58,7 +58,13 @@ def add_parser(commands: Subparsers) -> None:
     who.add_argument("--agent", choices=BUILT_IN, help="a built-in agent")
     who.add_argument("--base-url", metavar="URL", help="an OpenAI-compatible server, up to and including /v1")
     parser.add_argument("--model", metavar="NAME", help="model name as the server knows it")
-    parser.add_argument("--concurrency", type=positive, default=1, metavar="N", help="episodes in flight (default 1)")
+    parser.add_argument(
+        "--concurrency",
+        type=positive,
+        default=1,
+        metavar="N",
+        help="requests (of agents: episodes) in flight (default 1)",
+    )
     parser.add_argument(
         "--samples", type=positive, default=1, metavar="K", help="episodes per problem, each with a seed of its own"
     )

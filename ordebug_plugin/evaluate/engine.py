@@ -29,6 +29,8 @@ if TYPE_CHECKING:  # the openai client takes a second to import
 
 # Seconds. After Gurobi has run in a thread, SIGINT does not end a wait any more (`futures`): the loop wakes by itself.
 _NAP = 0.2
+# More episodes under way than requests, for each judge: while it judges one, another fills the server's slot.
+_AHEAD = 2
 _KEYS = itertools.count()
 
 
@@ -69,7 +71,13 @@ Player = BuiltIn | Served
 
 @dataclass(frozen=True)
 class Course:
-    """How episodes are played; see `evaluate.run.RunConfig`."""
+    """How episodes are played; see `evaluate.run.RunConfig`.
+
+    Attributes:
+        concurrency: Requests in flight at most; episodes, where a built-in agent plays.
+        max_steps: Turns allowed.
+        work_limit: Of the judges.
+    """
 
     concurrency: int
     max_steps: int
@@ -120,10 +128,11 @@ async def _play_jobs(
                 stop.set()  # episodes under way end before their next turn
                 raise
         return
-    async with player.chat.connected(player.think, on_think) as connection:
-        with seated(make_seats(n, course.work_limit)) as seats:
+    async with player.chat.connected(n, player.think, on_think) as connection:
+        with seated(make_seats(n, course.work_limit, _AHEAD)) as seats:
             await asyncio.gather(*(seat.ready() for seat in seats.all))
-            await _work(jobs, n, seats, partial(_play_served, player, course, connection), on_result)
+            under_way = n if n == 1 else n + _AHEAD * len(seats.all)
+            await _work(jobs, under_way, seats, partial(_play_served, player, course, connection), on_result)
 
 
 async def _work(
@@ -133,7 +142,7 @@ async def _work(
     play_one: Callable[[Job, SeatT], Awaitable[Episode]],
     on_result: Callable[[int, Episode | Unusable], None],
 ) -> None:
-    """Keeps `n` episodes in flight until all jobs are done."""
+    """Keeps `n` episodes under way until all jobs are done."""
     waiting = iter(enumerate(jobs))
 
     async def worker() -> None:
@@ -168,7 +177,7 @@ async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event,
 
 
 class _Clock:
-    """The limit of an episode. It stands still while a request waits for others to find out about the server."""
+    """The limit of an episode. It stands still while a request waits for its turn, or for others to find things out."""
 
     def __init__(self, limit: float | None) -> None:
         self._left = limit

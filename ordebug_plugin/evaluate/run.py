@@ -44,7 +44,7 @@ class RunConfig:
     Attributes:
         benchmark: Path as given.
         agent: Its name and options, ready for YAML. Never holds an API key.
-        concurrency: Episodes in flight.
+        concurrency: Requests in flight; episodes, where a built-in agent plays.
         max_steps: Turns per episode.
         seed: Seed of the agent.
         work_limit: Gurobi work units per call.

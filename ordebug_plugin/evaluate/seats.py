@@ -284,16 +284,22 @@ def seated(seats: Sequence[SeatT]) -> Iterator[Seats[SeatT]]:
         seat.close()
 
 
-def make_seats(episodes: int, work_limit: float) -> list[Seat]:
-    """Seats for so many episodes of a served model at the same time: one for each core, a thread for a single one.
+def make_seats(requests: int, work_limit: float, ahead: int = 0) -> list[Seat]:
+    """Seats for so many requests to a served model at the same time: one for each core, a thread for a single one.
 
     A thread cannot be killed, so that one has no limit but Gurobi's own.
+
+    Args:
+        requests: At the same time.
+        work_limit: Of the judges.
+        ahead: Episodes that each seat may hold beyond those.
     """
-    if episodes == 1:
+    if requests == 1:
         return [ThreadSeat(work_limit, models_kept=1)]
-    n = min(episodes, _PROCESSES, len(os.sched_getaffinity(0)))
+    n = min(requests, _PROCESSES, len(os.sched_getaffinity(0)))
     hang = max(HANG, _HANG_PER_WORK * work_limit)
-    return [ProcessSeat(work_limit, models_kept=2 * math.ceil(episodes / n), hang=hang) for _ in range(n)]
+    kept = 2 * (math.ceil(requests / n) + ahead)
+    return [ProcessSeat(work_limit, models_kept=kept, hang=hang) for _ in range(n)]
 
 
 def serve() -> None:
