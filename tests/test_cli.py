@@ -214,6 +214,7 @@ def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixt
         (["eval", "b", "--agent", "oracle", "--out", "o", "--temprature", "3"], "eval", "--temperature"),
         (["eval", "b", "--agent", "oracle", "--out", "o", "--temprature=-1"], "eval", "--temperature"),
         (["eval", "b", "--agent", "oracle", "--out", "o", "--sample", "3"], "eval", "--samples"),
+        (["eval", "b", "--agent", "oracle", "--outt", "o"], "eval", "--out"),
         (["compare", "a", "b", "--html", "c.html"], "compare", "--page"),
         (["bench", "make", "o", "--sed", "4"], "bench make", "--seed"),
         (["data", "demos", "b", "o", "--wrkers", "4"], "data demos", "--workers"),
