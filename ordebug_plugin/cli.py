@@ -29,6 +29,7 @@ from ordebug_plugin.commands import (
     sweep,
 )
 from ordebug_plugin.commands.common import LOG, Subparsers
+from ordebug_plugin.commands.parser import Parser
 from ordebug_plugin.errors import OrdebugError, StoppedError
 
 _EXIT_CODES = """exit codes:
@@ -62,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="ordebug",
         description="Language models that repair infeasible optimization models, judged by Gurobi.",
         epilog=_EXIT_CODES,

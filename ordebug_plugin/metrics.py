@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import ActionKind
@@ -15,6 +15,8 @@ from ordebug_plugin.statistics import Estimate, mean, proportion, ratio, share
 RR_TURNS = (1, 5, 10, 15, 20)
 # The label of episodes that have none.
 UNLABELLED = "unknown"
+# The outcome, in counts, of episodes that infrastructure lost.
+INFRA = "infra"
 
 
 @dataclass(frozen=True)
@@ -32,6 +34,16 @@ class Summary:
     outcomes: dict[str, int]
     metrics: dict[str, Estimate]
     by_type: dict[str, dict[str, Estimate]]
+
+    @property
+    def lost(self) -> int:
+        """Episodes lost to infrastructure: they are in no figure but ``infra``."""
+        return self.outcomes.get(INFRA, 0)
+
+    @property
+    def size(self) -> str:
+        """What the figures rest on: the episodes that were judged, and of how many, where some were lost."""
+        return f"{self.n - self.lost} of {self.n}" if self.lost else str(self.n)
 
 
 def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
@@ -53,9 +65,15 @@ def summarize(episodes: Sequence[Episode], max_turns: int) -> Summary:
     )
 
 
+def judged(metrics: Mapping[str, Estimate]) -> int:
+    """Episodes of a group that were judged, by its figures: all but those lost to infrastructure."""
+    lost = metrics["infra"]
+    return round(lost.n * (1 - lost.value))
+
+
 def outcome_name(episode: Episode) -> str:
     """How an episode ended, in one word; ``infra`` where it was lost."""
-    return "infra" if episode.outcome is None else str(episode.outcome)
+    return INFRA if episode.outcome is None else str(episode.outcome)
 
 
 def fault_type(episode: Episode) -> str:

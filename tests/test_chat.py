@@ -23,6 +23,9 @@ Respond = Callable[[int, dict[str, Any]], tuple[int, Any]]
 MODELS = {"object": "list", "data": [{"id": "m", "object": "model", "created": 0, "owned_by": ""}]}
 
 
+_NOWHERE = 404, {"detail": "Not Found"}  # as vLLM, SGLang and swift answer a path that they do not have
+
+
 @contextlib.contextmanager
 def server(
     respond: Respond, models: Any = MODELS, models_status: int = 200
@@ -36,9 +39,13 @@ def server(
 
     class Handler(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
-            self._send(models_status, models)
+            self._send(*(models_status, models) if self.path.startswith("/v1/") else _NOWHERE)
 
         def do_POST(self) -> None:
+            if not self.path.startswith("/v1/"):
+                self.rfile.read(int(self.headers["Content-Length"]))
+                self._send(*_NOWHERE)
+                return
             body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
             with lock:
                 requests.append({"body": body, "auth": self.headers["Authorization"]})

@@ -209,6 +209,77 @@ def test_other_bad_input(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixt
 
 
 @pytest.mark.parametrize(
+    ("arguments", "command", "said"),
+    [
+        (["eval", "b", "--agent", "oracle", "--out", "o", "--temprature", "3"], "eval", "--temperature"),
+        (["eval", "b", "--agent", "oracle", "--out", "o", "--temprature=-1"], "eval", "--temperature"),
+        (["eval", "b", "--agent", "oracle", "--out", "o", "--sample", "3"], "eval", "--samples"),
+        (["eval", "b", "--agent", "oracle", "--outt", "o"], "eval", "--out"),
+        (["compare", "a", "b", "--html", "c.html"], "compare", "--page"),
+        (["bench", "make", "o", "--sed", "4"], "bench make", "--seed"),
+        (["data", "demos", "b", "o", "--wrkers", "4"], "data demos", "--workers"),
+    ],
+)
+def test_a_typo_is_answered_by_the_command_with_what_may_be_meant(
+    capsys: pytest.CaptureFixture[str], arguments: list[str], command: str, said: str
+) -> None:
+    with pytest.raises(SystemExit) as stop:
+        main(arguments)
+    assert stop.value.code == 2
+    message = capsys.readouterr().err
+    assert message.startswith(f"usage: ordebug {command} ")
+    typed = next(text for text in arguments if text.startswith("--") and text not in ("--agent", "--out"))
+    assert message.endswith(f"ordebug {command}: error: unknown option {typed}: did you mean {said}?\n")
+
+
+def test_what_is_unlike_every_option_is_named_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    for left, said in ((["--zzz"], "unknown option --zzz\n"), (["more"], "unexpected: more\n")):
+        with pytest.raises(SystemExit):
+            main(["eval", "b", "--agent", "oracle", "--out", "o", *left])
+        assert capsys.readouterr().err.endswith(f"ordebug eval: error: {said}")
+
+
+@pytest.mark.parametrize(
+    "ignored",
+    [
+        ["--model", "m"],
+        ["--temperature", "1"],
+        ["--detail", "names"],
+        ["--no-history"],
+        ["--max-tokens", "9", "--retries", "0"],
+    ],
+)
+def test_options_that_an_agent_would_ignore_are_refused(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], ignored: list[str]
+) -> None:
+    run = ["eval", str(bench), "--agent", "drop-first", "--out", str(tmp_path / "run"), *ignored]
+    names = ", ".join(text for text in ignored if text.startswith("--"))
+    check_error(capsys, run, 2, f"{names} go", "with --base-url, not with a built-in --agent")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_amount_is_of_the_agent_that_relaxes_by_it(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    run = ["eval", str(bench), "--amount", "5", "--out", str(tmp_path / "run"), "--agent"]
+    check_error(capsys, [*run, "drop-first"], 2, "--amount goes with --agent relax-first alone")
+    assert main([*run, "relax-first"]) == 0
+    assert yaml.safe_load((tmp_path / "run" / "config.yaml").read_text())["agent"]["amount"] == 5
+
+
+def test_samples_of_an_agent_that_draws_nothing_are_said_to_be_the_same(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    said = "draws nothing at random: every sample of a problem is the same episode again"
+    for agent, told in (("drop-first", True), ("drop-random", False)):
+        main(["eval", str(bench), "--agent", agent, "--samples", "2", "--out", str(tmp_path / agent)])
+        assert (said in " ".join(capsys.readouterr().err.split())) is told
+    episodes = [json.loads(line) for line in (tmp_path / "drop-first" / "episodes.jsonl").read_text().splitlines()]
+    answers = {(one["problem_id"], json.dumps([turn["answer"] for turn in one["turns"]])) for one in episodes}
+    assert (len(episodes), len(answers)) == (12, 6)
+
+
+@pytest.mark.parametrize(
     "command",
     [
         ["eval"],

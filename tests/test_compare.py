@@ -105,14 +105,111 @@ def test_recovery_by_tokens_counts_what_was_recovered_that_cheaply(runs: Runs) -
     assert recovery_by_tokens(list(load_episodes(runs.folders[0] / "episodes.jsonl"))) == ()
 
 
-def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
-    lost = tmp_path / "lost"
-    lost.mkdir()
-    (lost / "config.yaml").write_bytes((runs.folders[2] / "config.yaml").read_bytes())
-    episodes = runs.episodes("oracle")
-    for episode in episodes[:20]:
+def _lose(runs: Runs, folder: Path, name: str, n: int) -> Path:
+    """A run as its server would have left it, ended before the first n episodes did."""
+    folder.mkdir()
+    (folder / "config.yaml").write_bytes((runs.folders[runs.names.index(name)] / "config.yaml").read_bytes())
+    episodes = runs.episodes(name)
+    for episode in episodes[:n]:
         episode.update(outcome=None, error="ServerError: gone", repair=None)
-    (lost / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    (folder / "episodes.jsonl").write_text("".join(json.dumps(one) + "\n" for one in episodes))
+    return folder
+
+
+def test_a_run_that_lost_episodes_is_a_finding_wherever_it_is_compared(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", 20)
+    outputs = {option: tmp_path / f"c{option}" for option in ("--json", "--md", "--latex", "--page")}
+    written = [text for option, path in outputs.items() for text in (option, str(path))]
+    assert main(["compare", str(lost), runs.arguments[2], *written]) == 1
+    shown = capsys.readouterr()
+    said = "lost: 20 of 24 episodes were lost to infrastructure: those judged are more often short ones"
+    assert said in " ".join(shown.err.split())
+    assert "--resume runs the lost ones again" in " ".join(shown.err.split())
+    assert "n=4 of 24" in shown.out
+    assert "oracle against lost, on 4 shared problems" in shown.out
+    texts = {option: path.read_text() for option, path in outputs.items()}
+    assert all("20 of 24 episodes were lost to infrastructure" in text for text in texts.values())
+    record = json.loads(texts["--json"])
+    assert record["judged"] == {"lost": 4, "oracle": PROBLEMS}
+    assert record["lost_to_infrastructure"] == {"lost": 20, "oracle": 0}
+    assert record["shared_problems"] == [{"first": "lost", "second": "oracle", "n": 4}]
+    assert "lost, n=4 of 24" in texts["--md"]
+    rows = texts["--md"].partition("## By difficulty")[2].partition("##")[0].splitlines()
+    groups = [line.split(" | ")[:3] for line in rows if line.startswith(("| easy ", "| medium ", "| hard "))]
+    expected = [("easy", 0, 8), ("medium", 0, 8), ("hard", 4, 8)]
+    assert groups == [
+        [f"| {label}", name, str(n)] for label, few, all_ in expected for name, n in (("lost", few), ("oracle", all_))
+    ]
+    assert "4 of 24 episodes judged" in texts["--latex"].partition(r"\caption{")[2]
+    assert "lost, n=4 of 24</th>" in texts["--page"]
+    assert "on 4 shared problems</h3>" in texts["--page"]
+
+
+def test_what_runs_differ_in_is_said_of_each(runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    few, page = tmp_path / "few", tmp_path / "c.html"
+    bench = str(runs.folders[0].parent / "bench")
+    assert main(["eval", bench, "--agent", "oracle", "--limit", "9", "--out", str(few)]) == 0
+    capsys.readouterr()
+    assert main(["compare", str(few), str(runs.folders[0]), "--page", str(page)]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the runs differ in their problems: few 9, drop-first {PROBLEMS}; pairs hold the shared" in said
+    assert "--max-steps" not in said
+    # The labels of plots: each type has a third of the problems, and the harder ones are not in the short run.
+    assert ">A (3–8)<" in page.read_text()
+    assert ">easy (8)<" in page.read_text()
+    assert ">hard (0–8)<" in page.read_text()
+    assert main(["compare", *runs.arguments]) == 0
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"the runs differ in --max-steps: drop-first 20, {MODEL_RUN} 6, oracle 20; pairs" in said
+    assert "in their problems" not in said
+
+
+def test_a_run_interrupted_before_its_first_episode_is_no_unreadable_file(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    bare = tmp_path / "bare"
+    bare.mkdir()
+    (bare / "config.yaml").write_bytes((runs.folders[0] / "config.yaml").read_bytes())
+    for command in (["compare", str(bare), runs.arguments[1]], ["score", str(bare)], ["passk", str(bare)]):
+        assert main(command) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert "no episode of" in said
+        assert f"bare has ended yet: the same `ordebug eval … --out {bare}`" in said.replace(
+            f"{tmp_path}/bare h", "bare h"
+        )
+        assert "Errno" not in said
+
+
+def test_a_run_that_lost_every_episode_is_not_said_to_share_no_problem(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", PROBLEMS)
+    assert main(["compare", str(lost), runs.arguments[2]]) == 2
+    assert "lost: every episode was lost to infrastructure" in " ".join(capsys.readouterr().err.split())
+
+
+def test_score_and_postmortem_find_lost_episodes(
+    runs: Runs, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lost, page, record = _lose(runs, tmp_path / "lost", MODEL_RUN, 20), tmp_path / "p.html", tmp_path / "p.json"
+    assert main(["score", str(lost), "--write"]) == 1
+    assert "20 of 24 episodes were lost to infrastructure" in " ".join(capsys.readouterr().err.split())
+    whole = str(runs.folders[runs.names.index(MODEL_RUN)])
+    assert main(["postmortem", whole, str(lost), "--page", str(page), "--json", str(record)]) == 1
+    said = " ".join(capsys.readouterr().out.split())
+    assert "bad: lost: 20 of 24 episodes were lost to infrastructure" in said
+    assert "it is not compared" in said
+    assert "lost against" not in said
+    assert json.loads(record.read_text())["missing_episodes"] == {"lost": 20}
+    assert "20 of 24 episodes were lost" in page.read_text()
+    assert "lost, n=4 of 24<br>(incomplete)" in page.read_text()
+    assert main(["postmortem", whole]) == 0
+
+
+def test_a_lost_episode_is_no_loss_in_paired_tests(runs: Runs, tmp_path: Path) -> None:
+    lost = _lose(runs, tmp_path / "lost", "oracle", 20)
     (pairing,) = load_comparison([runs.folders[2], lost]).pairings
     assert {pair.metric for pair in pairing.overall if pair.difference.n == PROBLEMS - 20} >= {"rr@1", "rr@5", "hit"}
     # An agent without a model counts no tokens.
@@ -123,7 +220,7 @@ class TestMarkdown:
     def test_the_published_table_holds_the_figures(self, runs: Runs, outputs: Path) -> None:
         table = (outputs / "c.md").read_text().partition("## As published")[2].partition("## All measures")[0]
         lines = [line for line in table.splitlines() if line.startswith("|")]
-        assert lines[0] == "|  | RR@5 | RR@10 | RR@15 | RR@20 | DA | steps | tokens | seconds |"
+        assert lines[0] == "|  | RR@5 | RR@10 | RR@15 | RR@20 | DA | steps | tokens | seconds | episodes |"
         assert len(lines) == 2 + len(runs.names)
         for line, name in zip(lines[2:], runs.names, strict=True):
             metrics = runs.summary(name)["metrics"]

@@ -53,6 +53,41 @@ def test_a_server_without_models_is_asked(bench: Path, tmp_path: Path) -> None:
         assert main(arguments(bench, url, tmp_path / "run")) == 0
 
 
+def test_an_address_without_its_v1_is_found_out_before_the_run(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(lambda n, body: (200, completion(GOOD))) as (url, requests):
+        assert main(arguments(bench, url.removesuffix("/v1"), tmp_path / "run")) == 4
+    said = " ".join(capsys.readouterr().err.split())
+    assert f"{url.removesuffix('/v1')} has no chat completions: Error code: 404" in said
+    assert f"The address lacks its end: give {url}" in said
+    assert not requests
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_address_with_nothing_behind_it_is_found_out_before_the_run(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with server(lambda n, body: (404, {"detail": "Not Found"}), "", 404) as (url, _):
+        assert main(arguments(bench, url, tmp_path / "run")) == 4
+    assert "does the address end in /v1?" in " ".join(capsys.readouterr().err.split())
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:9/v1", "localhost:9", "htp://127.0.0.1:9/v1"])
+def test_an_address_without_its_scheme_is_no_dead_server_and_no_folder(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], address: str
+) -> None:
+    graduate = ["graduate", address, "--bench", str(bench), "--model", "m", "--out", str(tmp_path / "g")]
+    for command in (arguments(bench, address, tmp_path / "run"), graduate):
+        if command is graduate and "://" in address:
+            continue  # may be the name of a folder
+        assert main(command) == 2
+        said = " ".join(capsys.readouterr().err.split())
+        assert f"{address}: the address must begin with http:// or https://: give http://" in said
+        assert "config.json" not in said
+
+
 @pytest.mark.parametrize("status", [401, 403])
 @pytest.mark.parametrize(("key", "verb"), [(None, "asks for a key"), ("sk-old", "refuses the key")])
 def test_a_key_that_is_missing_or_wrong_is_named(

@@ -89,13 +89,14 @@ class ChatAgent:
         """Asks the server for its models, to find a dead one before the first episode.
 
         Raises:
-            ServerError: It cannot be reached, or does not know the model.
+            ServerError: It cannot be reached, has no chat completions at this address, or does not know the model.
         """
         try:
             client = self._client.with_options(timeout=10.0, max_retries=1)
             served = read_models(client.get("/models", cast_to=openai.HttpxBinaryResponseContent).content)
         except openai.NotFoundError:
-            return  # some servers have no /models; the first request will tell
+            self._find_path()  # some servers have no /models
+            return
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             verb = "asks for a" if self._client.api_key == _NO_KEY else "refuses the"
             raise ServerError(f"{self._url} {verb} key in OPENAI_API_KEY: {_reason(error)}") from error
@@ -106,6 +107,33 @@ class ChatAgent:
             ) from error
         if served and self.name not in served:
             raise ServerError(f"{self._url} serves {', '.join(served)}, not {self.name!r}: pass one of them as --model")
+
+    def _find_path(self) -> None:
+        """Finds out whether the server has chat completions, by a question without messages: it costs no answer.
+
+        Raises:
+            ServerError: Nothing is there, as where an address lacks its /v1.
+        """
+        client = self._client.with_options(timeout=10.0, max_retries=0)
+        try:
+            client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body={"model": self.name})
+        except openai.NotFoundError as error:
+            hint = _moved(error.response) or self._longer()
+            raise ServerError(f"{self._url} has no chat completions: {_reason(error)}{hint}") from error
+        except (openai.OpenAIError, ValueError):
+            return  # it is there, and refuses a question without messages; the first request will tell the rest
+
+    def _longer(self) -> str:
+        """A hint, where the address lacks a /v1."""
+        url = f"{self._url.rstrip('/')}/v1"
+        try:
+            client = self._client.with_options(base_url=url, timeout=10.0, max_retries=0)
+            client.get("/models", cast_to=openai.HttpxBinaryResponseContent)
+        except (openai.AuthenticationError, openai.PermissionDeniedError):
+            pass  # it answers, too
+        except (openai.OpenAIError, ValueError):
+            return " (does the address end in /v1?)"
+        return f". The address lacks its end: give {url}"
 
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
         """Answers one observation.

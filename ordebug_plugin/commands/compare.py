@@ -13,7 +13,7 @@ from ordebug_plugin.evaluate.comparison import comparison_record, load_compariso
 from ordebug_plugin.evaluate.latex import render_latex
 from ordebug_plugin.evaluate.markdown import render_markdown
 from ordebug_plugin.evaluate.page import render_page
-from ordebug_plugin.evaluate.table import comparison_table, paired_table
+from ordebug_plugin.evaluate.table import comparison_tables, paired_table
 from ordebug_plugin.files import check_writable, write_text
 
 _STDOUT = Path("-")
@@ -59,7 +59,7 @@ def run(options: argparse.Namespace) -> int:
     """Compares two or more runs.
 
     Returns:
-        0, or 1 when a run is incomplete.
+        0, or 1 when a run is incomplete or lost episodes to infrastructure.
 
     Raises:
         InputError: A folder holds no run, two runs share no problem, there are fewer than two, or an output cannot be
@@ -77,9 +77,11 @@ def run(options: argparse.Namespace) -> int:
     if options.json == _STDOUT:
         print_json(record)
     else:
-        RESULTS.print(comparison_table(comparison.summaries))
+        for table in comparison_tables(comparison.summaries, RESULTS.width):
+            RESULTS.print(table)
         for pairing in comparison.pairings:
-            RESULTS.print(paired_table(pairing.first, pairing.second, pairing.overall))
+            names = (pairing.first, pairing.second)
+            RESULTS.print(paired_table(names, pairing.overall, pairing.shared, RESULTS.width))
     if options.json not in (None, _STDOUT):
         _write(options.json, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
     if options.md is not None:

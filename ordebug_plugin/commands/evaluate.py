@@ -34,7 +34,7 @@ from ordebug_plugin.evaluate.engine import BuiltIn, Player, Served, Unusable
 from ordebug_plugin.evaluate.records import load_episodes
 from ordebug_plugin.evaluate.resume import Kept
 from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, run_evaluation, summary_record
-from ordebug_plugin.evaluate.table import run_table
+from ordebug_plugin.evaluate.table import run_tables
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import Style
 
@@ -101,7 +101,7 @@ def add_parser(commands: Subparsers) -> None:
     add_detail_option(more)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     add_work_limit_option(parser)
-    parser.set_defaults(run=run)
+    parser.set_defaults(run=run, default_of=parser.get_default)
 
 
 def run(options: argparse.Namespace) -> int:
@@ -119,6 +119,8 @@ def run(options: argparse.Namespace) -> int:
     player, record = _player(options, problems)
     if options.samples > 1 and isinstance(player, Served) and not options.temperature:
         LOG.print("note: at --temperature 0 most servers give every sample the same answers")
+    if options.samples > 1 and options.agent and "seed" not in record:
+        LOG.print(f"note: {options.agent} draws nothing at random: every sample of a problem is the same episode again")
     config = RunConfig(
         benchmark=str(options.benchmark),
         agent=record,
@@ -158,7 +160,8 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(summary_record(result.summary))
     else:
-        RESULTS.print(run_table(f"{name} on {benchmark.name}", result.summary))
+        for table in run_tables(f"{name} on {benchmark.name}", result.summary, RESULTS.width):
+            RESULTS.print(table)
         if len(problems) * options.samples == 1:
             _print_turns(options.out)
     if renamed:
@@ -200,11 +203,31 @@ def _exit_code(result: RunResult, out: Path) -> int:
     return FINDINGS if lost or result.unusable else DONE
 
 
+# Options that would be ignored with a built-in agent.
+_OF_MODELS = (
+    *("model", "temperature", "max_tokens", "timeout", "episode_timeout", "retries", "body", "system", "labels"),
+    *("conversation", "detail", "no_history"),
+)
+
+
+def _check_ignored(options: argparse.Namespace) -> None:
+    """Refuses what would be ignored: whoever set it believes that it counts."""
+
+    def changed(name: str) -> bool:
+        return bool(getattr(options, name) != options.default_of(name))
+
+    ignored = [f"--{name.replace('_', '-')}" for name in _OF_MODELS if changed(name)] if options.agent else []
+    if ignored:
+        verb = "goes" if len(ignored) == 1 else "go"
+        raise InputError(f"{', '.join(ignored)} {verb} with --base-url, not with a built-in --agent")
+    if changed("amount") and options.agent != "relax-first":
+        raise InputError("--amount goes with --agent relax-first alone: leave it out")
+
+
 def _player(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[Player, dict[str, Any]]:
     """Who plays, and what to write about it into the configuration."""
+    _check_ignored(options)
     if options.agent:
-        if options.model:
-            raise InputError("--model goes with --base-url, not with a built-in --agent")
         seeds = range(options.seed, options.seed + options.samples)
         agents = [make_agent(options.agent, seed=seed, amount=options.amount) for seed in seeds]
         return BuiltIn(agents), asdict(agents[0])  # type: ignore[call-overload]  # built-in agents are dataclasses

@@ -27,7 +27,15 @@ from ordebug_plugin.commands.common import (
     progress,
     system_prompt,
 )
-from ordebug_plugin.commands.server import DEFAULT_MAX_TOKENS, add_request_options, body_of, endpoint_of
+from ordebug_plugin.commands.server import (
+    DEFAULT_MAX_TOKENS,
+    add_request_options,
+    body_of,
+    check_scheme,
+    endpoint_of,
+    is_bare_address,
+    is_url,
+)
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_writable, make_folder, write_text
 from ordebug_plugin.postmortem.training import read_training
@@ -192,7 +200,9 @@ def _asking(options: argparse.Namespace, problems: Sequence[Problem], base: Base
 
 def _who(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     """The model's name, and what tells it from others."""
-    if _is_url(options.target):
+    if is_bare_address(options.target):
+        check_scheme(options.target)
+    if is_url(options.target):
         if not options.model:
             raise InputError("a URL needs --model: the name under which the server knows the model")
         return options.model, {"name": options.model, "base_url": options.target}
@@ -214,7 +224,7 @@ def _reached(options: argparse.Namespace, name: str, plan: Plan) -> Iterator[Cal
     if plan.is_complete():
         LOG.print(f"{options.out} holds all answers: the model is not asked")
         yield at("http://127.0.0.1:9/v1")
-    elif _is_url(options.target):
+    elif is_url(options.target):
         _probe(at(options.target))
         yield at(options.target)
     else:
@@ -235,10 +245,6 @@ def _probe(chat: Callable[[Sampling], ChatAgent]) -> None:
     from ordebug_plugin.agents.chat import Sampling  # noqa: PLC0415
 
     chat(Sampling()).probe()
-
-
-def _is_url(target: str) -> bool:
-    return target.startswith(("http://", "https://"))
 
 
 def _shown(path: Path | None) -> str:

@@ -14,7 +14,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import Paired, compare_runs
 from ordebug_plugin.evaluate.records import load_episodes
-from ordebug_plugin.evaluate.run import CONFIG, EPISODES, expected_episodes, load_config
+from ordebug_plugin.evaluate.run import CONFIG, EPISODES, expected_episodes, load_config, lost_words
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import Summary, summarize
 from ordebug_plugin.postmortem.finding import Finding, Severity
@@ -70,9 +70,13 @@ def run(options: argparse.Namespace) -> int:
         if episodes:
             summaries[name] = summarize(episodes, int(config["max_steps"]))
         expected = expected_episodes(folder, config)
+        lost = summaries[name].lost if episodes else 0
+        if lost:
+            incomplete.append(_lost(name, folder, lost, len(episodes)))
         if len(episodes) != expected:
-            missing[name] = expected - len(episodes)
             incomplete.append(_incomplete(name, folder, len(episodes), expected))
+        if lost or len(episodes) != expected:
+            missing[name] = expected - len(episodes) + lost
         elif "base_url" in config["agent"]:  # the others are baselines, and learned nothing
             models[name] = episodes
     told = postmortem(trainings, summaries, missing, [*incomplete, *_changes(models)])
@@ -127,6 +131,11 @@ def _incomplete(name: str, folder: Path, played: int, expected: int) -> Finding:
         f"{name} is incomplete, {expected - played} of {expected} episodes are missing: {biased}",
         f"`ordebug eval … --out {folder} --resume`",
     )
+
+
+def _lost(name: str, folder: Path, lost: int, n: int) -> Finding:
+    what = lost_words(lost, n).partition(";")[0]
+    return Finding(Severity.BAD, f"{name}: {what}; it is not compared", f"`ordebug eval … --out {folder} --resume`")
 
 
 def _changes(runs: Mapping[str, Sequence[Episode]]) -> Iterator[Finding]:

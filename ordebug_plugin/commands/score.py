@@ -10,8 +10,16 @@ from typing import Any
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.evaluate.run import CONFIG, SUMMARY, load_run, missing_episodes, summary_record, summary_text
-from ordebug_plugin.evaluate.table import run_table
+from ordebug_plugin.evaluate.run import (
+    CONFIG,
+    SUMMARY,
+    load_run,
+    lost_words,
+    missing_episodes,
+    summary_record,
+    summary_text,
+)
+from ordebug_plugin.evaluate.table import run_tables
 from ordebug_plugin.files import write_text
 from ordebug_plugin.metrics import summarize
 
@@ -36,7 +44,7 @@ def run(options: argparse.Namespace) -> int:
     """Scores a run.
 
     Returns:
-        0; 1 where summary.json says otherwise and is not written, or the run is incomplete.
+        0; 1 where summary.json says otherwise and is not written, or the run is incomplete or lost episodes.
 
     Raises:
         InputError: The folder holds no run, or a file of it cannot be read or written.
@@ -48,10 +56,13 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         print_json(record)
     else:
-        RESULTS.print(run_table(folder.resolve().name, summary))
+        for table in run_tables(folder.resolve().name, summary, RESULTS.width):
+            RESULTS.print(table)
     missing = missing_episodes(folder, config, episodes)
     if missing > 0:
         LOG.print(f"{missing} episodes are missing: the figures are those of the others")
+    if summary.lost:
+        LOG.print(lost_words(summary.lost, summary.n))
     if missing < 0:
         LOG.print(f"there are {-missing} episodes more than {folder / CONFIG} speaks of: some are of another run")
     text, written = summary_text(summary), _written(folder)
@@ -65,7 +76,7 @@ def run(options: argparse.Namespace) -> int:
     else:
         LOG.print(f"{folder / SUMMARY} says otherwise of {_differing(written, record)}: --write replaces it")
     same = written == text or options.write
-    return DONE if same and not missing else FINDINGS
+    return DONE if same and not missing and not summary.lost else FINDINGS
 
 
 def _written(folder: Path) -> str | None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordebug_plugin.commands.common import nonnegative, positive, whole
@@ -16,6 +18,7 @@ if TYPE_CHECKING:
 
 
 DEFAULT_MAX_TOKENS = 2048
+_BARE_ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?|[^/]+/v1/?")
 # What decides which answer to which prompt is judged; never an option of a server.
 _OURS = ("messages", "model", "stream", "n")
 
@@ -76,8 +79,34 @@ def connect(options: argparse.Namespace, style: Style) -> ChatAgent:
     return chat
 
 
+def is_url(text: str) -> bool:
+    """Whether a text is an address of the web as it should be."""
+    return text.startswith(("http://", "https://"))
+
+
+def check_scheme(url: str) -> None:
+    """Finds an address out that was given as host and port.
+
+    Raises:
+        InputError: It does not begin with a scheme; with the whole address.
+    """
+    if not is_url(url):
+        rest = url.rpartition("://")[2]
+        raise InputError(f"{url}: the address must begin with http:// or https://: give http://{rest}")
+
+
+def is_bare_address(text: str) -> bool:
+    """Whether a text that may be a folder's name is an address without its scheme: a host with a port, or a /v1."""
+    return not Path(text).exists() and _BARE_ADDRESS.fullmatch(text) is not None
+
+
 def endpoint_of(options: argparse.Namespace, url: str, model: str) -> Endpoint:
-    """Where a model is served, asked as ``--timeout`` and ``--retries`` have it."""
+    """Where a model is served, asked as ``--timeout`` and ``--retries`` have it.
+
+    Raises:
+        InputError: The address does not say how to reach it.
+    """
+    check_scheme(url)
     from ordebug_plugin.agents.chat import Endpoint  # noqa: PLC0415
 
     key = os.environ.get("OPENAI_API_KEY", "EMPTY")

@@ -14,7 +14,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import Paired, compare_runs
 from ordebug_plugin.evaluate.resume import flat_config
-from ordebug_plugin.evaluate.run import load_run, missing_episodes, summary_record
+from ordebug_plugin.evaluate.run import load_run, lost_words, missing_episodes, summary_record
 from ordebug_plugin.evaluate.story import KEPT
 from ordebug_plugin.metrics import (
     UNLABELLED,
@@ -88,6 +88,8 @@ class Run:
         parts.append(f"{self.problems} problems of {Path(str(self.config.get('benchmark', 'unknown'))).name}")
         if self.samples > 1:
             parts.append(f"up to {self.samples} samples each")
+        if self.summary.lost:
+            parts.append(f"{self.summary.size} episodes judged")
         parts.append(f"at most {self.max_turns} turns")
         return ", ".join(parts)
 
@@ -109,6 +111,11 @@ class Pairing:
     overall: tuple[Paired, ...]
     by_type: Mapping[str, tuple[Paired, ...]]
     by_difficulty: Mapping[str, tuple[Paired, ...]]
+
+    @property
+    def shared(self) -> int:
+        """Problems that both runs hold and that were judged in both."""
+        return max(pair.difference.n for pair in self.overall)
 
     @property
     def words(self) -> tuple[tuple[str, tuple[Paired, ...]], ...]:
@@ -141,8 +148,8 @@ class Comparison:
 
     @property
     def incomplete(self) -> bool:
-        """Whether a run was interrupted."""
-        return any(run.missing > 0 for run in self.runs)
+        """Whether a run was interrupted, or lost episodes to infrastructure."""
+        return any(run.missing > 0 or run.summary.lost > 0 for run in self.runs)
 
     @property
     def types(self) -> tuple[str, ...]:
@@ -187,6 +194,11 @@ def load_comparison(
             raise InputError(f"a note names {name!r}, but the runs are {', '.join(names)}")
     runs: list[Run] = []
     for name, folder, (config, episodes) in zip(names, folders, loaded, strict=True):
+        if all(episode.outcome is None for episode in episodes):
+            raise InputError(
+                f"{folder}: every episode was lost to infrastructure, so there is nothing to compare: the same "
+                "`ordebug eval` with --resume runs them again"
+            )
         one = _run(name, config, episodes, missing_episodes(folder, config, episodes))
         runs.append(replace(one, note=remarks.get(name, "")))
         on_progress(name)
@@ -267,6 +279,12 @@ def comparison_record(comparison: Comparison) -> dict[str, Any]:
             for run in comparison.runs
         },
         "preservation_classes": {run.name: dict(run.preservation) for run in comparison.runs},
+        "judged": {run.name: run.summary.n - run.summary.lost for run in comparison.runs},
+        "lost_to_infrastructure": {run.name: run.summary.lost for run in comparison.runs},
+        "missing_episodes": {run.name: run.missing for run in comparison.runs},
+        "shared_problems": [
+            {"first": pairing.first, "second": pairing.second, "n": pairing.shared} for pairing in comparison.pairings
+        ],
         "descriptions": {run.name: run.description for run in comparison.runs},
         "verdicts": list(comparison.verdicts),
         "notes": list(comparison.notes),
@@ -312,14 +330,20 @@ _EXPECTED = (
 
 def _notes(runs: Sequence[Run]) -> list[str]:
     notes = []
-    if len({(run.config["max_steps"], run.config["benchmark_hash"]) for run in runs}) > 1:
-        notes.append("the runs differ in --max-steps or in their problems; pairs hold the shared problems only")
+    if len({run.max_turns for run in runs}) > 1:
+        turns = ", ".join(f"{run.name} {run.max_turns}" for run in runs)
+        notes.append(f"the runs differ in --max-steps: {turns}; pairs hold RR@k up to the fewer turns")
+    if len({run.config["benchmark_hash"] for run in runs}) > 1:
+        problems = ", ".join(f"{run.name} {run.problems}" for run in runs)
+        notes.append(f"the runs differ in their problems: {problems}; pairs hold the shared problems only")
     configs = [flat_config(run.config) for run in runs]
     for key in dict.fromkeys(key for config in configs for key in config if key not in _EXPECTED):
         held = {run.name: config[key] for run, config in zip(runs, configs, strict=True) if key in config}
         if len(set(map(repr, held.values()))) > 1:  # an agent that reads no prompt has no style
             notes.append(f"the runs differ in {key}: {', '.join(f'{name} {value}' for name, value in held.items())}")
     for run in runs:
+        if run.summary.lost:
+            notes.append(f"{run.name}: {lost_words(run.summary.lost, run.summary.n)}")
         if run.missing > 0:
             notes.append(
                 f"{run.name} is incomplete, {run.missing} episodes are missing: the ones "

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from ordebug_plugin.evaluate.compare import Paired
 from ordebug_plugin.evaluate.comparison import Comparison
 from ordebug_plugin.evaluate.table import PUBLISHED, measures, paired_cells
+from ordebug_plugin.metrics import judged
 
 # The characters of a name that Markdown would read; names of runs, files and rows are not ours.
 _SPECIAL = re.compile(r"([\\`*_\[\]<>#|~&!])")
@@ -28,15 +29,15 @@ def render_markdown(comparison: Comparison) -> str:
         blocks += ["", *(f"> {escape(note)}" for note in comparison.notes)]
     blocks += ["", "## As published", "", PUBLISHED_NOTE, ""]
     blocks += markdown_table(
-        ["", *(measure.heading for measure in PUBLISHED)],
+        ["", *(measure.heading for measure in PUBLISHED), "episodes"],
         (
-            [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED)]
+            [name, *(measure.value(run.summary.metrics.get(measure.name)) for measure in PUBLISHED), run.summary.size]
             for name, run in zip(names, runs, strict=True)
         ),
     )
     blocks += ["", "## All measures", "", "With 95% intervals.", ""]
     blocks += markdown_table(
-        ["measure", *(f"{name}, n={run.summary.n}" for name, run in zip(names, runs, strict=True))],
+        ["measure", *(f"{name}, n={run.summary.size}" for name, run in zip(names, runs, strict=True))],
         (
             [measure.heading, *(measure.both(run.summary.metrics.get(measure.name)) for run in runs)]
             for measure in shown
@@ -50,9 +51,12 @@ def render_markdown(comparison: Comparison) -> str:
     for noun, labels, figures in groups:
         blocks += ["", f"## By {noun}", ""]
         blocks += markdown_table(
-            [noun, "run", *(measure.heading for measure in grouped)],
+            [noun, "run", "n", *(measure.heading for measure in grouped)],
             (
-                [escape(label), name, *(measure.both(one[label].get(measure.name)) for measure in grouped)]
+                [
+                    *(escape(label), name, str(judged(one[label]))),
+                    *(measure.both(one[label].get(measure.name)) for measure in grouped),
+                ]
                 for label in labels
                 for name, one in zip(names, figures, strict=True)
                 if label in one

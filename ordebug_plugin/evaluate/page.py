@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from ordebug_plugin.evaluate.embed import EXCERPT, pack
 from ordebug_plugin.evaluate.markdown import GROUPED, PUBLISHED_NOTE
 from ordebug_plugin.evaluate.plots import Bar, Curve, columns, curves, intervals, mark, stacked
 from ordebug_plugin.evaluate.table import PUBLISHED, heading_of, measures, paired_cells
+from ordebug_plugin.metrics import judged
 from ordebug_plugin.pages import embedded_json, policy, render, script
 from ordebug_plugin.statistics import Estimate
 
@@ -56,6 +58,7 @@ def render_page(comparison: Comparison) -> str:
         paired_cells=paired_cells,
         heading_of=heading_of,
         plots=_plots(comparison),
+        judged=judged,
         mark=mark,
         kinds=_kinds(comparison.runs),
         figures=embedded_json(comparison_record(comparison)),
@@ -119,9 +122,9 @@ def _curves(drawn: Sequence[Curve], *, across: str, logarithmic: bool = False) -
 def _by_group(comparison: Comparison, metric: str, noun: str) -> Plot:
     labels = comparison.types if noun == "fault type" else comparison.difficulties
     tables = [run.summary.by_type if noun == "fault type" else run.by_difficulty for run in comparison.runs]
-    figures = {label: [table.get(label, {}).get(metric) for table in tables] for label in labels}
-    sizes = {label: max(one.n for one in figures[label] if one is not None) for label in labels}
-    drawing = intervals(figures, [run.name for run in comparison.runs], sizes=sizes)
+    none = Estimate(math.nan, math.nan, math.nan, 0)
+    figures = {label: [table.get(label, {}).get(metric, none) for table in tables] for label in labels}
+    drawing = intervals(figures, [run.name for run in comparison.runs])
     return Plot(f"{metric.upper()} by {noun}", (("", drawing),))
 
 

@@ -181,15 +181,12 @@ def _reach(figures: Sequence[Estimate]) -> tuple[float, float]:
     return min(ends), max(ends)
 
 
-def intervals(
-    groups: Mapping[str, Sequence[Estimate | None]], names: Sequence[str], *, sizes: Mapping[str, int]
-) -> Markup:
+def intervals(groups: Mapping[str, Sequence[Estimate | None]], names: Sequence[str]) -> Markup:
     """Shares with their intervals, one line of marks for each group, one mark for each run.
 
     Args:
         groups: Label of a group to the figure of each run in it, None where a run has none.
         names: The runs.
-        sizes: Episodes of a group, in the run that has most.
     """
     left, each = 190, 13
     block = each * len(names) + 12
@@ -203,7 +200,7 @@ def intervals(
         top = _TOP + block * row
         if row:
             parts.append(_line(0, top, _WIDTH - _RIGHT, top, "grid"))
-        parts.append(_text(left - 8, top + block / 2 + 4, f"{_cut(label)} ({sizes[label]})", "end", label))
+        parts.append(_text(left - 8, top + block / 2 + 4, f"{_cut(label)} ({_sizes(figures)})", "end", label))
         for number, figure in enumerate(figures):
             if figure is None or figure.n == 0:
                 continue
@@ -215,6 +212,12 @@ def intervals(
             inner += [_mark(number, right(figure.value), y), _title(told)]
             parts.append(_group(number, inner))
     return _svg(height, Markup("").join(parts), "share recovered, one line of marks for each group; figures below")
+
+
+def _sizes(figures: Sequence[Estimate | None]) -> str:
+    """What the figures of a group rest on: one number, or the fewest and the most, where runs hold different ones."""
+    sizes = sorted({figure.n for figure in figures if figure is not None}) or [0]
+    return str(sizes[0]) if len(sizes) == 1 else f"{sizes[0]}–{sizes[-1]}"
 
 
 def stacked(bars: Sequence[Bar]) -> Markup:

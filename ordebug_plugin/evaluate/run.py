@@ -200,10 +200,24 @@ def load_run(folder: Path) -> tuple[dict[str, Any], tuple[Episode, ...]]:
         InputError: The folder holds no run, or one without an episode, or a file of it cannot be read.
     """
     config = load_config(folder)
+    check_begun(folder)
     episodes = tuple(load_episodes(folder / EPISODES))
     if not episodes:
         raise InputError(f"{folder / EPISODES} holds no episode: `ordebug eval … --resume` plays those of the run")
     return config, episodes
+
+
+def check_begun(folder: Path) -> None:
+    """Finds out whether a run has its file of episodes.
+
+    Raises:
+        InputError: It has none: it was interrupted before the first one ended.
+    """
+    if not (folder / EPISODES).exists():
+        raise InputError(
+            f"no episode of {folder} has ended yet: the same `ordebug eval … --out {folder}` starts it again, with or "
+            "without --resume"
+        )
 
 
 def load_config(folder: Path) -> dict[str, Any]:
@@ -231,6 +245,19 @@ def expected_episodes(folder: Path, config: Mapping[str, Any]) -> int:
     apart = unusable.read_bytes().count(b"\n") if unusable.exists() else 0
     samples = int(config.get("samples") or 1)  # older runs say nothing: there was one
     return (int(config["problems"]) - apart) * samples
+
+
+def lost_words(lost: int, n: int) -> str:
+    """What must be known of a run whose judged episodes are not all of its episodes.
+
+    Args:
+        lost: Episodes lost to infrastructure.
+        n: Episodes of the run, those included.
+    """
+    return (
+        f"{lost} of {n} episodes were lost to infrastructure: those judged are more often short ones, so the figures "
+        "are biased; the same `ordebug eval` with --resume runs the lost ones again"
+    )
 
 
 def summary_text(summary: Summary) -> str:

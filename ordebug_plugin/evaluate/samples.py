@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.records import load_episodes
-from ordebug_plugin.evaluate.run import EPISODES, expected_episodes, load_config
+from ordebug_plugin.evaluate.run import EPISODES, check_begun, expected_episodes, load_config
 from ordebug_plugin.pass_at_k import Count, mean_pass_at_k
 from ordebug_plugin.scoring import YES_NO, Scores, score
 from ordebug_plugin.statistics import Estimate, differing_pairs
@@ -62,6 +62,7 @@ def count_samples(folder: Path) -> Samples:
         InputError: The folder holds no run, or a line of it is no episode, or it holds none.
     """
     config = load_config(folder)
+    check_begun(folder)
     tallies: dict[str, dict[str, list[int]]] = {name: {} for name in SUCCESSES}
     actions: dict[str, Counter[str]] = {}
     read = 0

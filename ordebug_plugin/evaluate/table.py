@@ -6,11 +6,12 @@ import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
+from rich.console import Console
 from rich.table import Table
 
 from ordebug_plugin.actions import ActionKind
 from ordebug_plugin.evaluate.compare import Paired
-from ordebug_plugin.metrics import Summary
+from ordebug_plugin.metrics import Summary, judged
 from ordebug_plugin.statistics import Estimate
 
 # Name, heading, and whether it is shown in percent.
@@ -98,15 +99,24 @@ def _rows(summaries: Iterable[Summary]) -> list[tuple[str, str, bool]]:
     return [*_ROWS, *(row for row in _ACTIONS if row[0] in taken)]
 
 
-def run_table(title: str, summary: Summary) -> Table:
-    """All figures of one run with their intervals, one column per fault label where there are several."""
-    table = Table(title=f"{title}, n={summary.n}", title_justify="left")
-    table.add_column("measure", no_wrap=True)
-    table.add_column("value", justify="right")
-    table.add_column("95% interval", justify="right", no_wrap=True)
+def run_tables(title: str, summary: Summary, width: int) -> list[Table]:
+    """All figures of one run with their intervals; by fault label beside them, where that fits, else in a table below.
+
+    Args:
+        title: What the run is.
+        summary: Its figures.
+        width: Characters of a line. Nothing is cropped: a table that needs more is as wide as it needs to be.
+    """
     labels = list(summary.by_type) if len(summary.by_type) > 1 else []
-    for label in labels:
-        table.add_column(label, justify="right")
+    title = f"{title}, n={summary.size}"
+    whole = _run_table(title, summary, labels)
+    if not labels or _width(whole) <= width:
+        return [_uncropped(whole)]
+    return [_uncropped(_run_table(title, summary, [])), _uncropped(_type_table(summary))]
+
+
+def _run_table(title: str, summary: Summary, labels: Sequence[str]) -> Table:
+    table = _table(title, ["measure"], ["value", "95% interval", *labels])
     for name, heading, percent in _rows([summary]):
         estimate = summary.metrics.get(name)
         if estimate is None or estimate.n == 0:
@@ -116,31 +126,116 @@ def run_table(title: str, summary: Summary) -> Table:
     return table
 
 
-def comparison_table(summaries: Mapping[str, Summary]) -> Table:
-    """Several runs side by side."""
-    table = Table(title="side by side", title_justify="left")
-    table.add_column("measure", no_wrap=True)
-    for name, summary in summaries.items():
-        table.add_column(f"{name}\nn={summary.n}", justify="right")
-    for name, heading, percent in _rows(summaries.values()):
-        estimates = [summary.metrics.get(name) for summary in summaries.values()]
-        if all(estimate is None or estimate.n == 0 for estimate in estimates):
-            continue
-        cells = [_with_interval(estimate, percent=percent) for estimate in estimates]
-        table.add_row(heading, *cells)
+# What is shown of each fault type where there are too many for columns.
+_BY_TYPE = (
+    Measure("rr@1", "RR@1", percent=True),
+    Measure("rr@5", "RR@5", percent=True),
+    Measure("da", "DA", percent=True),
+    Measure("hit", "hit", percent=True),
+    Measure("preservation", "preservation", percent=False),
+)
+
+
+def _type_table(summary: Summary) -> Table:
+    table = _table("by fault type; all measures: --json", ["type"], ["n", *(measure.heading for measure in _BY_TYPE)])
+    for label, figures in summary.by_type.items():
+        cells = [measure.value(figures.get(measure.name)) for measure in _BY_TYPE]
+        table.add_row(_folded(label, _SHORT), str(judged(figures)), *cells)
     return table
 
 
-def paired_table(first: str, second: str, pairs: Sequence[Paired]) -> Table:
-    """What may be said of two runs on the same problems."""
-    table = Table(title=f"{second} against {first}, same problems", title_justify="left")
-    for heading in ("measure", "difference", "95% interval", "p", "verdict"):
-        table.add_column(heading, justify="left" if heading in ("measure", "verdict") else "right")
+def comparison_tables(summaries: Mapping[str, Summary], width: int) -> list[Table]:
+    """Several runs side by side: each interval below its figure where lines are short, and as many runs as fit a table.
+
+    Args:
+        summaries: Name of a run to its figures.
+        width: As in `run_tables`.
+    """
+    shown = measures(summaries.values())
+    names = list(summaries)
+    for stacked in (False, True):
+        whole = _comparison_table("side by side", summaries, names, shown, stacked=stacked)
+        if _width(whole) <= width:
+            return [whole]
+    tables: list[Table] = []
+    while names:
+        title = "side by side" if not tables else "side by side, further runs"
+        parts = [
+            _comparison_table(title, summaries, names[:size], shown, stacked=True) for size in range(len(names), 0, -1)
+        ]
+        fitting = next((part for part in parts if _width(part) <= width), parts[-1])
+        tables.append(fitting)
+        names = names[len(fitting.columns) - 1 :]
+    return tables
+
+
+def _comparison_table(
+    title: str, summaries: Mapping[str, Summary], names: Sequence[str], shown: Sequence[Measure], *, stacked: bool
+) -> Table:
+    heads = [f"{_folded(name, _SHORT if stacked else _LONG)}\nn={summaries[name].size}" for name in names]
+    table = _table(title, ["measure"], heads)
+    for measure in shown:
+        cells = [measure.both(summaries[name].metrics.get(measure.name)) for name in names]
+        table.add_row(measure.heading, *(cell.replace(" [", "\n[") if stacked else cell for cell in cells))
+    return _uncropped(table)
+
+
+def paired_table(pairing: tuple[str, str], pairs: Sequence[Paired], shared: int, width: int) -> Table:
+    """What may be said of two runs on the problems that both hold.
+
+    Args:
+        pairing: Names of the run before, and of the run.
+        pairs: The tests.
+        shared: How many problems there are.
+        width: As in `run_tables`.
+    """
+    whole = _paired_table(pairing, pairs, shared, apart=" ")
+    return whole if _width(whole) <= width else _paired_table(pairing, pairs, shared, apart="\n")
+
+
+def _paired_table(pairing: tuple[str, str], pairs: Sequence[Paired], shared: int, *, apart: str) -> Table:
+    first, second = pairing
+    problems = "problem" if shared == 1 else "problems"
+    title = f"{second} against {first}, on {shared} shared {problems}"
+    table = _table(title, ["measure"], ["difference", "95% interval", "p", "n"])
+    table.add_column("verdict", no_wrap=True)
     for pair in pairs:
-        if pair.difference.n == 0:
-            continue
-        table.add_row(pair.metric, *paired_cells(pair), pair.verdict)
+        if pair.difference.n:
+            verdict = pair.verdict if pair.separable else f"not{apart}separable"
+            table.add_row(pair.metric, *paired_cells(pair), str(pair.difference.n), verdict)
+    return _uncropped(table)
+
+
+# Characters of a line of a name: about as wide as an interval, and as a figure with its interval.
+_SHORT, _LONG = 17, 22
+
+
+def _folded(name: str, width: int) -> str:
+    """A name on as many lines as it takes: cut, it might be another's."""
+    return "\n".join(name[start : start + width] for start in range(0, len(name), width))
+
+
+def _table(title: str, left: Sequence[str], right: Sequence[str]) -> Table:
+    """A table whose columns are as wide as what they hold: a figure without its last digits is another figure."""
+    table = Table(title=title, title_justify="left")
+    for heading in left:
+        table.add_column(heading, no_wrap=True)
+    for heading in right:
+        table.add_column(heading, justify="right", no_wrap=True)
     return table
+
+
+def _width(table: Table) -> int:
+    return _WIDEST.measure(table).maximum
+
+
+def _uncropped(table: Table) -> Table:
+    table.width = None
+    table.width = _width(table)
+    return table
+
+
+_WIDEST = Console(width=10_000)
 
 
 def paired_cells(pair: Paired) -> tuple[str, str, str]:

@@ -75,7 +75,8 @@ class Postmortem:
     Attributes:
         trainings: In the order given.
         summaries: Name of an evaluation to its figures, in the order given.
-        missing: Name of an incomplete evaluation to the number of episodes that it lacks.
+        missing: Name of an incomplete evaluation to the number of episodes that it lacks, those lost to infrastructure
+            included.
         changes: What is incomplete, and what each evaluation says beside the one before it.
     """
 

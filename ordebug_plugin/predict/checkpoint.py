@@ -52,7 +52,7 @@ class Checkpoint:
             demonstrations, ``diversity`` of the samples' actions, ``reward_spread`` within GRPO's groups, and whatever
             else was given.
         outcome: The target after reinforcement learning; None where that was not measured.
-        incomplete: Runs that were interrupted, with the episodes that they lack.
+        incomplete: Runs that were interrupted or lost episodes to infrastructure, with the episodes that they lack.
         setting: What it shares with other seeds of the same training; its name where that is unknown.
     """
 
@@ -109,7 +109,7 @@ def read_checkpoint(sources: Sources, *, target: str = TARGETS[0], success: str 
 
 def _of_run(folder: Path, name: str, incomplete: dict[str, int]) -> Measured:
     config, episodes = load_run(folder)
-    missing = missing_episodes(folder, config, episodes)
+    missing = missing_episodes(folder, config, episodes) + sum(episode.outcome is None for episode in episodes)
     if missing:
         incomplete[str(folder)] = missing
     return Measured(measure(episodes, int(config["max_steps"]))[name], per_problem(episodes, _VALUES[name]))

@@ -127,10 +127,9 @@ def _overview(prediction: Prediction) -> tuple[list[tuple[Markup, str]], Markup]
     }
     if not names and not prediction.measured:
         return None
-    sizes = {name: max((figure.n for figure in figures if figure), default=0) for name, figures in groups.items()}
     shown_names = [*(f"{name} of the SFT model" for name in names), after]
     legend = [(mark(number), name) for number, name in enumerate(shown_names)]
-    return legend, intervals(groups, shown_names, sizes=sizes)
+    return legend, intervals(groups, shown_names)
 
 
 def _plots(prediction: Prediction) -> list[tuple[str, Markup]]:
