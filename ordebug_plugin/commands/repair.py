@@ -20,6 +20,7 @@ from ordebug_plugin.commands.common import (
     nonnegative,
     positive,
     print_json,
+    print_warnings,
     progress,
     system_prompt,
     whole,
@@ -108,6 +109,7 @@ def run(options: argparse.Namespace) -> int:
     agent = _agent(options, problem)
     with Judge(work_limit=options.work_limit) as judge:
         shape = judge.shape(problem)
+        print_warnings(options.path)
         judge.written(problem, NO_EDITS, out.suffix)  # a format that cannot hold the model is no news for the end
         most = MAX_TURNS if options.base_url else max(MAX_TURNS, len(shape.rows) + len(shape.variables))
         failures: list[OrdebugError] = []
