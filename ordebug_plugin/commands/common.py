@@ -89,14 +89,24 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_detail_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated; `detail_of` reads it."""
+def add_detail_option(parser: argparse._ActionsContainer, *, one: bool = False) -> None:
+    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated; `detail_of` reads it.
+
+    Args:
+        parser: Where to.
+        one: Whether the command takes a single model instead of a benchmark.
+    """
+    default = (
+        "full where there is a specification beside the model, else algebra with --extended, else names"
+        if one
+        else "full where every problem of the benchmark has a specification, else algebra where rows may be rewritten "
+        "(as `bench import` has it), else names"
+    )
     parser.add_argument(
         "--detail",
         choices=[detail.value for detail in Detail],
         help="prompts show the conflict by name (names), write it out (algebra), or also say what the specification "
-        "demands of it (full); default: full where every problem of the benchmark has a specification, else algebra "
-        "where rows may be rewritten (as `bench import` has it), else names",
+        f"demands of it (full); default: {default}",
     )
 
 

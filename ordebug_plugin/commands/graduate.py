@@ -26,7 +26,7 @@ from ordebug_plugin.commands.common import (
     progress,
     system_prompt,
 )
-from ordebug_plugin.commands.server import add_request_options, body_of, endpoint_of
+from ordebug_plugin.commands.server import SILENT, WHOLE, add_request_options, body_of, endpoint_of
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import check_writable, make_folder, write_text
 from ordebug_plugin.postmortem.training import read_training
@@ -74,7 +74,9 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_detail_option(parser)
     add_system_option(parser)
-    add_request_options(parser)
+    add_request_options(
+        parser, f"{WHOLE}, while problems are played; where it asks about retention and cut reasoning, {SILENT}"
+    )
     serving = parser.add_argument_group("serving a checkpoint")
     serving.add_argument(
         "--swift", type=Path, metavar="PATH", help="executable of ms-swift (default: where it is found)"
