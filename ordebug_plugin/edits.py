@@ -95,6 +95,11 @@ class Shape:
     aliases: Mapping[str, str] = field(default_factory=dict)
     terms: Mapping[str, Terms] = field(default_factory=dict, compare=False, repr=False)
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether there is neither a row nor a variable."""
+        return not self.rows and not self.variables
+
 
 @dataclass(frozen=True)
 class Edits:

@@ -188,10 +188,10 @@ class RepairEnv:
             SolverError: Gurobi failed.
         """
         self._edits, self._history, self._last = NO_EDITS, (), None
-        verdict = self.judge.solve(self.problem)
+        verdict, shape = self.judge.solve(self.problem), self.judge.shape(self.problem)
         if verdict.status is not Status.INFEASIBLE:
-            raise ProblemError(f"{self.problem.path}: {_NOT_INFEASIBLE[verdict.status]}")
-        self._running, self._shape = True, self.judge.shape(self.problem)
+            raise ProblemError(f"{self.problem.path}: {_EMPTY if shape.is_empty else _NOT_INFEASIBLE[verdict.status]}")
+        self._running, self._shape = True, shape
         return self._observe(verdict.status, self._iis(verdict))
 
     def step(self, text: str) -> Transition:
@@ -290,6 +290,7 @@ class RepairEnv:
         return self._last
 
 
+_EMPTY = "there is no row and no variable in it: is this the right file, and is all of it there?"
 _NOT_INFEASIBLE = {
     Status.OPTIMAL: "the model is feasible, there is nothing to repair",
     Status.FEASIBLE: "the model is feasible, there is nothing to repair",

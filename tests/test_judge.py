@@ -93,6 +93,9 @@ def test_a_row_that_the_fault_added_is_missed_by_nobody(tmp_path: Path, capsys: 
     without = CONFLICT.replace(" low: x >= 5\n", "")
     code, record = judged(capsys, tmp_path, CONFLICT, without, without)
     assert (code, record["fp"], record["op"], record["truth"]["added_rows"]) == (0, 1.0, 1.0, ["low"])
+    files = [str(tmp_path / f"{name}.lp") for name in ("broken", "repaired", "original")]
+    assert main(["judge", *files[:2], "--original", files[2]]) == 0
+    assert "lost rows     low (added by the fault: to lose it costs nothing)\n" in capsys.readouterr().out
     code, record = judged(capsys, tmp_path, CONFLICT, CONFLICT.replace(" high: x <= 2\n", ""), without)
     assert (code, record["fp"], record["lost_rows"], record["da_f1"]) == (0, 0.5, ["high"], 0.0)
 

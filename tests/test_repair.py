@@ -117,6 +117,23 @@ def test_the_infeasible_classics_are_repaired_at_the_least_cost(
     assert "replace such numbers" in asked
 
 
+@pytest.mark.parametrize(("name", "turns"), [("plans", 11), ("whole", 2), ("edge", 3)])
+def test_the_amounts_of_the_cheapest_repair_suffice(
+    name: str, turns: int, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Gurobi's own point of the relaxation is whole to 1e-5 and feasible to 1e-6, and amounts read off it fall short.
+
+    plans and whole have integer variables; edge has none, and is 1e-6 away from feasible after the cheapest repair.
+    They are p00016 of `bench make --n 80 --seed 7`, and p00250 and p00287 of `--n 300 --seed 0`.
+    """
+    model = Path(__file__).parent / "data" / "repair" / f"{name}.mps"
+    code, record = repair(capsys, model, tmp_path / "out.mps", "--alternatives", "0")
+    assert (code, len(record["turns"])) == (0, turns)
+    assert record["minimality"] >= 0.999999
+    with Judge() as judge:
+        assert judge.solve(load_problem(tmp_path / "out.mps")).status is Status.OPTIMAL
+
+
 def test_the_text_says_what_is_wrong_what_was_changed_and_what_else_would_do(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -326,6 +343,58 @@ def test_alternatives_can_be_limited(tmp_path: Path, capsys: pytest.CaptureFixtu
         found.append([one["what"] for one in record["alternatives"]])
     cheapest = "the cheapest relaxation"
     assert found == [[], [cheapest, "drop low"], [cheapest, "drop high", "drop low"]]
+    assert main(["repair", str(tmp_path / "m.lp"), "--out", str(tmp_path / "r.lp"), "--alternatives", "0"]) == 0
+    text = capsys.readouterr().out
+    assert "Alternatives: not looked for" in text
+    assert "none was found" not in text
+
+
+def test_what_just_failed_is_not_recommended(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """No relaxation is known beside a semi-continuous variable: relax-minimal gives up, drop-first does not."""
+    model, out = tmp_path / "m.lp", tmp_path / "r.lp"
+    model.write_text(
+        "Minimize\n obj: x\nSubject To\n c: x >= 8\n d: x <= 9\nBounds\n 2 <= x <= 5\nSemi-Continuous\n x\nEnd\n"
+    )
+    code, record = repair(capsys, model, out)
+    assert (code, [turn["action"] for turn in record["turns"]]) == (1, ["SUBMIT()"])
+    first, second = record["check_next"][:2]
+    assert "gave up by itself" in first
+    assert "--max-steps" not in first
+    assert "--agent relax-minimal" not in first
+    assert "--agent drop-first" in first
+    assert second.startswith("To let go of x or c alone would be enough")
+    assert repair(capsys, model, out, "--agent", "drop-first")[0] == 0
+    code, record = repair(capsys, model, tmp_path / "s.lp", "--agent", "relax-first", "--max-steps", "1")
+    assert code == 1
+    assert "raise --max-steps, or let another agent try (--agent relax-minimal)" in record["check_next"][0]
+
+
+@pytest.mark.parametrize(
+    ("finish", "text", "said"),
+    [
+        ("length", "<think>\nand so on and", "3 of 3 answers were cut by the token limit: raise --max-tokens."),
+        ("stop", "I cannot tell.", "No answer had an action that could be executed"),
+    ],
+)
+def test_a_served_model_that_failed_gets_advice_on_what_failed(
+    finish: str, text: str, said: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "m.lp").write_text(CONFLICT)
+    with server(lambda n, body: (200, completion(text, finish=finish))) as (url, _):
+        options = ("--base-url", url, "--model", "m", "--max-steps", "3")
+        code, record = repair(capsys, tmp_path / "m.lp", tmp_path / "r.lp", *options)
+    assert (code, record["repaired"]) == (1, False)
+    assert record["check_next"][0].startswith(said)
+    assert "--max-steps" not in record["check_next"][0]
+    assert "--detail" in record["check_next"][0]
+
+
+def test_the_oracle_needs_a_recorded_fault(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.lp").write_text(CONFLICT)
+    arguments = ["repair", str(tmp_path / "m.lp"), "--out", str(tmp_path / "r.lp"), "--agent", "oracle"]
+    assert main(arguments) == 2
+    assert "nothing is recorded of" in capsys.readouterr().err
+    assert not (tmp_path / "r.lp").exists()
 
 
 def test_a_model_beyond_the_licence_is_no_bad_input(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,8 @@ from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver import FORMATS, Judge
 from ordebug_plugin.solver.conflict import is_irreducible
-from ordebug_plugin.solver.loaded import read, start_environment
+from ordebug_plugin.solver.environment import start_environment
+from ordebug_plugin.solver.loaded import read
 from ordebug_plugin.verdict import IIS, Status, Verdict
 from tests.toys import CONFLICT, FEASIBLE, RANGES, UNBOUNDED_WITHOUT_HIGH, write_problem
 

@@ -25,4 +25,4 @@ def make_agent(name: str, *, seed: int = 0, amount: float = 1.0) -> Agent:
     return agents[name]
 
 
-__all__ = ["BUILT_IN", "Agent", "make_agent"]
+__all__ = ["BUILT_IN", "Agent", "Oracle", "make_agent"]

@@ -11,6 +11,7 @@ import random
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.edits import apply_action
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.prompt import Style, render_answer, render_state
@@ -20,6 +21,10 @@ SUBMIT = Action(ActionKind.SUBMIT)
 # Added to the amounts of the cheapest repair, relative and absolute: at exactly the needed amount the repaired model
 # has a single point left, and feasibility hangs on the last bit.
 _MARGIN = 1e-7
+# Amounts to give way by where the cheapest repair is 0 by the solver's tolerances and the model is infeasible all the
+# same, the least that is enough; and how many elements of the conflict are tried, one solve for each.
+_HAIRS = (2e-6, 1e-5, 1e-4, 1e-3)
+_MOST_TRIED = 50
 
 
 @dataclass(frozen=True)
@@ -96,17 +101,26 @@ class RandomElement:
 
 @dataclass(frozen=True)
 class RelaxMinimal:
-    """Carries out the cheapest repair (Gurobi's feasRelax, L1), one element a turn, the largest amount first."""
+    """Carries out the cheapest repair (Gurobi's feasRelax, L1), one element a turn, the largest amount first.
+
+    Where nothing has to give way by more than the solver's tolerances and the model is infeasible all the same, it
+    takes the least hair by which one element of the IIS alone makes it feasible.
+    """
 
     name: str = "relax-minimal"
 
     def act(self, env: RepairEnv, observation: Observation) -> Reply:
         """Answers one observation."""
         relaxation = env.judge.relaxation(env.problem, env.edits)
-        action = None if relaxation is None else _largest(env, relaxation)
-        if action is None:
+        if relaxation is None:
             return _reply(observation, "The cheapest repair is not known within the work limit.", SUBMIT)
-        return _reply(observation, f"The cheapest repair changes {action.target}.", action)
+        action = _largest(env, relaxation)
+        if action is not None:
+            return _reply(observation, f"The cheapest repair changes {action.target}.", action)
+        action = _enough(env)
+        if action is None:
+            return _reply(observation, "What is left is within the tolerances, and nothing alone resolves it.", SUBMIT)
+        return _reply(observation, f"What is left is within the tolerances; {action.target} resolves it.", action)
 
 
 @dataclass(frozen=True)
@@ -142,6 +156,25 @@ def _largest(env: RepairEnv, relaxation: Relaxation) -> Action | None:
         )
         steps.append((max(below, above), Action(ActionKind.UPDATE_BOUNDS, name, bounds)))
     return max(steps, key=lambda step: step[0])[1] if steps else None
+
+
+def _enough(env: RepairEnv) -> Action | None:
+    """One element of the IIS that gives way by a hair, where the solver finds that to be enough: rows go first."""
+    judge, problem, shape = env.judge, env.problem, env.judge.shape(env.problem)
+    iis = judge.iis(problem, env.edits)
+    if iis is None:
+        return None
+    for hair in _HAIRS:
+        steps = [Action(ActionKind.RELAX_CONSTRAINT, name, (hair,)) for name in iis.rows[:_MOST_TRIED]]
+        for name in iis.bounds[:_MOST_TRIED]:
+            lower, upper = env.edits.variable(shape, name).lower, env.edits.variable(shape, name).upper
+            if name not in shape.binaries:
+                ends = ((lower, upper + hair), (lower - hair, upper))
+                steps += [Action(ActionKind.UPDATE_BOUNDS, name, end) for end in ends]
+        for action in steps:
+            if judge.solve(problem, apply_action(shape, env.edits, action)).status.is_repaired:
+                return action
+    return None
 
 
 def _with_margin(amount: float) -> float:

@@ -64,12 +64,15 @@ def run(options: argparse.Namespace) -> int:
     if options.json:
         refused = [{"path": str(one.path), "reason": one.reason} for one in report.refused]
         counts = {"infeasible": report.infeasible, "broken": report.broken}
-        print_json({"path": str(report.path), **counts, "refused": refused})
+        warnings = [{"path": str(path), "message": message} for path, message in report.warnings]
+        print_json({"path": str(report.path), **counts, "refused": refused, "warnings": warnings})
     else:
         RESULTS.print(
             f"{report.infeasible} infeasible files and {report.broken} broken models written to {report.path}; "
             f"{len(report.refused)} files gave less than wanted"
         )
+    for path, message in report.warnings:
+        LOG.print(f"  {path}: Gurobi says: {message}")
     for one in report.refused:
         LOG.print(f"  {one.path}: {one.reason}")
     return FINDINGS if report.refused else DONE

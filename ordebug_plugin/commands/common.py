@@ -7,6 +7,7 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, TypeVar
 
 from rich.console import Console
@@ -16,7 +17,7 @@ from ordebug_plugin.errors import InputError
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, reading_messages
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
 # Tables need room, and a file or a pipe has as much as it is given. No markup: names may hold [brackets].
@@ -27,6 +28,7 @@ T = TypeVar("T", int, float)
 
 DONE, FINDINGS = 0, 1
 NO_SYSTEM = "none"
+_MOST_WARNINGS = 10  # of one file
 
 
 class Subparsers:
@@ -87,14 +89,24 @@ def add_system_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_detail_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated; `detail_of` reads it."""
+def add_detail_option(parser: argparse._ActionsContainer, *, one: bool = False) -> None:
+    """Adds ``--detail``, which must be the same wherever one model is trained and evaluated; `detail_of` reads it.
+
+    Args:
+        parser: Where to.
+        one: Whether the command takes a single model instead of a benchmark.
+    """
+    default = (
+        "full where there is a specification beside the model, else algebra with --extended, else names"
+        if one
+        else "full where every problem of the benchmark has a specification, else algebra where rows may be rewritten "
+        "(as `bench import` has it), else names"
+    )
     parser.add_argument(
         "--detail",
         choices=[detail.value for detail in Detail],
         help="prompts show the conflict by name (names), write it out (algebra), or also say what the specification "
-        "demands of it (full); default: full where every problem of the benchmark has a specification, else algebra "
-        "where rows may be rewritten (as `bench import` has it), else names",
+        f"demands of it (full); default: {default}",
     )
 
 
@@ -163,6 +175,16 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     with Progress(*columns, console=LOG) as bar:
         task = bar.add_task(what, total=total, state="")
         yield lambda state: bar.update(task, advance=1, state=state)
+
+
+def print_warnings(*paths: Path) -> None:
+    """Says on stderr what Gurobi finds odd in model files that it can read."""
+    for path in paths:
+        messages = reading_messages(path)
+        for message in messages[:_MOST_WARNINGS]:
+            LOG.print(f"{path}: Gurobi says: {message}")
+        if len(messages) > _MOST_WARNINGS:
+            LOG.print(f"{path}: … and {len(messages) - _MOST_WARNINGS} more messages")
 
 
 def print_json(record: Any) -> None:

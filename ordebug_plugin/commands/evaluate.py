@@ -23,10 +23,9 @@ from ordebug_plugin.commands.common import (
     positive,
     print_json,
     system_prompt,
-    whole,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
-from ordebug_plugin.commands.server import add_body_option, connect, sampling_of
+from ordebug_plugin.commands.server import WHOLE, add_body_option, add_timeout_options, connect, sampling_of
 from ordebug_plugin.env import MAX_TURNS, Outcome
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
@@ -76,14 +75,7 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--amount", type=nonnegative, default=1.0, help="relax-first: how much (default 1.0)")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
-    more.add_argument(
-        "--timeout",
-        type=nonnegative,
-        default=600.0,
-        metavar="S",
-        help="seconds for one attempt of a request, up to the last byte of the answer (default 600); with its retries "
-        "and the pauses between them a request may take longer",
-    )
+    add_timeout_options(more, WHOLE)
     more.add_argument(
         "--episode-timeout",
         type=nonnegative,
@@ -91,7 +83,6 @@ def add_parser(commands: Subparsers) -> None:
         help="seconds for an episode of a served model from its first request, judging included, after which it counts "
         "as lost, not as wrong",
     )
-    more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
     add_body_option(more)
     add_system_option(more)
     more.add_argument("--labels", action="store_true", help="show ID and Type as the public prompts do: leaks")

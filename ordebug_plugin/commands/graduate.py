@@ -29,6 +29,8 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.commands.server import (
     DEFAULT_MAX_TOKENS,
+    SILENT,
+    WHOLE,
     add_request_options,
     body_of,
     check_scheme,
@@ -84,7 +86,11 @@ def add_parser(commands: Subparsers) -> None:
     )
     add_detail_option(parser)
     add_system_option(parser)
-    add_request_options(parser, max_tokens=f"that of --base, else {DEFAULT_MAX_TOKENS}")
+    add_request_options(
+        parser,
+        f"{WHOLE}, while problems are played; where it asks about retention and cut reasoning, {SILENT}",
+        max_tokens=f"that of --base, else {DEFAULT_MAX_TOKENS}",
+    )
     serving = parser.add_argument_group("serving a checkpoint")
     serving.add_argument(
         "--swift", type=Path, metavar="PATH", help="executable of ms-swift (default: where it is found)"

@@ -5,7 +5,15 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, add_work_limit_option, print_json
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    RESULTS,
+    Subparsers,
+    add_work_limit_option,
+    print_json,
+    print_warnings,
+)
 from ordebug_plugin.problem import load_benchmark, load_problem
 from ordebug_plugin.repairs.appraisal import appraise, with_known_truth
 from ordebug_plugin.repairs.report import appraisal_lines, appraisal_record
@@ -46,6 +54,9 @@ def run(options: argparse.Namespace) -> int:
         broken = with_known_truth(broken, load_benchmark(options.truth))
     original = None if options.original is None else load_problem(options.original)
     with Judge(work_limit=options.work_limit) as judge:
+        for problem in (broken, repaired, *(() if original is None else (original,))):
+            judge.shape(problem)  # a file that cannot be read is told with its messages
+            print_warnings(problem.path)
         appraisal = appraise(judge, broken, repaired, original)
     if options.json:
         print_json(appraisal_record(appraisal))

@@ -6,7 +6,7 @@ import argparse
 from collections.abc import Iterable
 from pathlib import Path
 
-from ordebug_plugin.agents import BUILT_IN, Agent, make_agent
+from ordebug_plugin.agents import BUILT_IN, Agent, Oracle, make_agent
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -20,11 +20,12 @@ from ordebug_plugin.commands.common import (
     nonnegative,
     positive,
     print_json,
+    print_warnings,
     progress,
     system_prompt,
     whole,
 )
-from ordebug_plugin.commands.server import add_body_option, connect
+from ordebug_plugin.commands.server import add_body_option, add_timeout_options, connect
 from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
@@ -73,17 +74,11 @@ def add_parser(commands: Subparsers) -> None:
     more = parser.add_argument_group("options of served models, as for `ordebug eval`")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
-    more.add_argument(
-        "--timeout",
-        type=nonnegative,
-        default=600.0,
-        help="seconds that a server may be silent, in one attempt of a request (default 600)",
-    )
-    more.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_timeout_options(more)
     add_body_option(more)
     add_system_option(more)
     more.add_argument("--conversation", action="store_true", help="send the turns so far as a conversation")
-    add_detail_option(more)
+    add_detail_option(more, one=True)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     add_work_limit_option(parser)
     parser.set_defaults(run=run)
@@ -108,6 +103,7 @@ def run(options: argparse.Namespace) -> int:
     agent = _agent(options, problem)
     with Judge(work_limit=options.work_limit) as judge:
         shape = judge.shape(problem)
+        print_warnings(options.path)
         judge.written(problem, NO_EDITS, out.suffix)  # a format that cannot hold the model is no news for the end
         most = MAX_TURNS if options.base_url else max(MAX_TURNS, len(shape.rows) + len(shape.variables))
         failures: list[OrdebugError] = []
@@ -160,6 +156,11 @@ def _agent(options: argparse.Namespace, problem: Problem) -> Agent:
         if not options.agent:
             LOG.print(
                 f"agent: {DEFAULT_AGENT}, which carries out the cheapest repair; --base-url or --agent name another"
+            )
+        if options.agent == Oracle.name and not problem.truth.fix:
+            raise InputError(
+                f"--agent {Oracle.name} undoes the fault that a benchmark records, and nothing is recorded of "
+                f"{problem.path}: leave --agent out ({DEFAULT_AGENT} needs the solver alone)"
             )
         return make_agent(options.agent or DEFAULT_AGENT, seed=options.seed)
     if not options.model:

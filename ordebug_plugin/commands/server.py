@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_TOKENS = 2048
 _BARE_ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?|[^/]+/v1/?")
+# What ``--timeout`` limits: episodes of a run are given up by a clock, other requests by the openai client alone.
+WHOLE = "seconds for one attempt of a request, up to the last byte of the answer"
+SILENT = "seconds that the server may be silent in one attempt of a request: every byte that comes starts them anew"
 # What decides which answer to which prompt is judged; never an option of a server.
 _OURS = ("messages", "model", "stream", "n")
 
@@ -113,11 +116,26 @@ def endpoint_of(options: argparse.Namespace, url: str, model: str) -> Endpoint:
     return Endpoint(url, model, api_key=key, timeout=options.timeout, retries=options.retries)
 
 
-def add_request_options(parser: argparse._ActionsContainer, *, max_tokens: str | None = None) -> None:
+def add_timeout_options(parser: argparse._ActionsContainer, holds: str = SILENT) -> None:
+    """Adds ``--timeout``, said to be what it is for these requests (`agents.chat.Endpoint`), and ``--retries``."""
+    parser.add_argument(
+        "--timeout",
+        type=nonnegative,
+        default=600.0,
+        metavar="S",
+        help=f"{holds} (default 600); with its retries and the pauses between them a request may take longer",
+    )
+    parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+
+
+def add_request_options(
+    parser: argparse._ActionsContainer, holds: str = SILENT, *, max_tokens: str | None = None
+) -> None:
     """Adds how a server is asked, but for the temperature.
 
     Args:
         parser: To which.
+        holds: See `add_timeout_options`.
         max_tokens: The default of ``--max-tokens`` in words, where it is not a number but None.
     """
     parser.add_argument(
@@ -127,12 +145,6 @@ def add_request_options(parser: argparse._ActionsContainer, *, max_tokens: str |
         help=f"token limit of one answer (default {max_tokens or DEFAULT_MAX_TOKENS})",
     )
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
-    parser.add_argument(
-        "--timeout",
-        type=nonnegative,
-        default=600.0,
-        help="seconds that a server may be silent, in one attempt of a request (default 600)",
-    )
-    parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
+    add_timeout_options(parser, holds)
     add_body_option(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")

@@ -26,7 +26,7 @@ from ordebug_plugin.generate.proof import Bench, Proof, prove
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.generate.undo import undo
 from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, reading_messages
 from ordebug_plugin.specification import Specification
 from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.facts import find_facts
@@ -58,12 +58,14 @@ class ImportReport:
         infeasible: Files that were infeasible as they are.
         broken: Problems made of feasible files.
         refused: Files that gave fewer problems than wanted, or none.
+        warnings: (file, what Gurobi found odd in it), for files that it can read.
     """
 
     path: Path
     infeasible: int
     broken: int
     refused: tuple[Refused, ...]
+    warnings: tuple[tuple[Path, str], ...] = ()
 
 
 def import_models(  # noqa: PLR0913  # all but two by keyword
@@ -96,6 +98,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
     make_folder(out / "models")
     records: list[dict[str, object]] = []
     refused: list[Refused] = []
+    warnings: list[tuple[Path, str]] = []
     infeasible = 0
     with Judge(work_limit=work_limit, models_kept=4) as judge, tempfile.TemporaryDirectory() as scratch:
         bench = Bench(judge, Path(scratch))
@@ -103,6 +106,9 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
             name = f"m{number:04d}"
             try:
                 problem = load_problem(path)
+                if judge.shape(problem).is_empty:  # a file that cannot be read is refused with its messages
+                    raise ProblemError("there is no row and no variable in it")
+                warnings += [(path, message) for message in reading_messages(path)]
                 if judge.solve(problem).status is Status.INFEASIBLE:
                     records.append(_infeasible_record(judge, problem, name, out))
                     infeasible += 1
@@ -119,11 +125,14 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
             if on_progress is not None:
                 on_progress(path)
     if not records:
-        reasons = "; ".join(f"{one.path.name}: {one.reason}" for one in refused)
+        reasons = "; ".join(
+            [f"{one.path.name}: {one.reason}" for one in refused]
+            + [f"{path.name}: Gurobi says: {message}" for path, message in warnings]
+        )
         raise InputError(f"no problem could be made of these files: {reasons}")
     dataset = {"dataset_name": out.name, "seed": seed, "num_problems": len(records), "problems": records}
     write_text(out / INDEX_NAME, json.dumps(dataset, indent=1, ensure_ascii=False) + "\n")
-    return ImportReport(out, infeasible, len(records) - infeasible, tuple(refused))
+    return ImportReport(out, infeasible, len(records) - infeasible, tuple(refused), tuple(warnings))
 
 
 def model_files(sources: Sequence[Path]) -> list[Path]:

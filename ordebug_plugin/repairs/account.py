@@ -43,6 +43,7 @@ class Account:
         edits: What differs from the file at the end, repaired or not.
         changes: The same, before and after.
         alternatives: Other repairs, the cheapest first.
+        searched: Whether any were looked for.
         advice: What to check next.
     """
 
@@ -53,6 +54,7 @@ class Account:
     edits: Edits
     changes: tuple[Change, ...]
     alternatives: tuple[Alternative, ...]
+    searched: bool
     advice: tuple[str, ...]
 
     @property
@@ -108,7 +110,6 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
         with bar("alternatives", count(judge, problem, start.iis, most_tried)) as advance:
             alternatives = find_alternatives(judge, problem, start.iis, most_tried, lambda: advance(""))
     changes = edited(start.shape, env.edits)
-    last = episode.turns[-1].step.status if episode.turns else None
     below = [name for name, bounds in env.edits.variables if start.shape.variables[name].lower >= 0 > bounds.lower]
     kept = changes if episode.outcome is Outcome.RECOVERED else ()
     return Account(
@@ -119,12 +120,13 @@ def repair(  # noqa: PLR0913  # each is a step of the way, by keyword
         edits=env.edits,
         changes=changes,
         alternatives=alternatives,
+        searched=most_tried > 0,
         advice=advise(
             kept,
             conflict,
             alternatives,
             problem.specification,
-            last=last,
+            episode=episode,
             below=below if kept else (),
             by=agent.name,
         ),

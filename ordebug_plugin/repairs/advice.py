@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from ordebug_plugin.agents.heuristic import RelaxMinimal
+from ordebug_plugin.agents.heuristic import DropFirst, RelaxMinimal
+from ordebug_plugin.env import Outcome
+from ordebug_plugin.episode import Episode
 from ordebug_plugin.experts.words import joined
 from ordebug_plugin.repairs.alternatives import Alternative
 from ordebug_plugin.repairs.conflict import Conflict
@@ -22,7 +24,7 @@ def advise(  # noqa: PLR0913  # all that is known
     alternatives: Sequence[Alternative],
     specification: Specification | None,
     *,
-    last: Status | None,
+    episode: Episode,
     below: Sequence[str] = (),
     by: str = "",
 ) -> tuple[str, ...]:
@@ -33,12 +35,12 @@ def advise(  # noqa: PLR0913  # all that is known
         conflict: Of the model as loaded.
         alternatives: Other repairs.
         specification: What the model should say, where that is written down.
-        last: How the model stood after the last turn; None where there was none.
+        episode: How it was repaired, or was not.
         below: Variables that the repair lets be negative, and the file did not.
         by: Name of the agent.
     """
     said = {} if specification is None else specification.statements
-    advice = [] if changes else [_more(last)]
+    advice = [] if changes else [_more(episode, by)]
     advice += [_about(change, said.get(change.name), specified=bool(said)) for change in changes[:_MOST]]
     if below:
         advice.insert(
@@ -61,8 +63,10 @@ def advise(  # noqa: PLR0913  # all that is known
     return tuple(advice)
 
 
-def _more(last: Status | None) -> str:
-    """What could help where the model is not repaired."""
+def _more(episode: Episode, by: str) -> str:
+    """What could help where the model is not repaired; never what has just failed."""
+    last = episode.turns[-1].step.status if episode.turns else None
+    other = f"let another agent try (--agent {DropFirst.name if by == RelaxMinimal.name else RelaxMinimal.name})"
     if last is Status.UNBOUNDED:
         return (
             "The conflict is gone, but nothing limits the objective any more: look for a bound or a row that is "
@@ -70,7 +74,20 @@ def _more(last: Status | None) -> str:
         )
     if last is Status.LIMIT:
         return "The solver could not decide within its work limit: raise --work-limit."
-    return "The model is still infeasible: raise --max-steps, or let another agent try (--agent relax-minimal)."
+    cut = sum(turn.reply.truncated for turn in episode.turns)
+    if 2 * cut > len(episode.turns) or episode.outcome is Outcome.TRUNCATED:
+        return (
+            f"{cut} of {len(episode.turns)} answers were cut by the token limit: raise --max-tokens. Where the server "
+            "has no room for longer answers, let prompts show less (--detail names), if the model was trained on such."
+        )
+    if episode.outcome is Outcome.REFUSED:
+        return (
+            "No answer had an action that could be executed: ask the model as it was trained (--detail, --system, "
+            f"--no-history, --extended), or {other}."
+        )
+    if episode.outcome is Outcome.SUBMITTED:
+        return f"The model is still infeasible, and the agent gave up by itself: {other}."
+    return f"The model is still infeasible: raise --max-steps, or {other}."
 
 
 def _about(change: Change, statement: str | None, *, specified: bool) -> str:
@@ -106,10 +123,13 @@ def _others(changes: Sequence[Change], conflict: Conflict, alternatives: Sequenc
     names = [one.alone for one in alternatives if one.alone is not None and one.alone not in touched]
     if names:
         shown = joined(names[:_MOST], "or") + (f" (or {len(names) - _MOST} more)" if len(names) > _MOST else "")
+        one = "one of them" if len(names) > 1 else "it"
         yield (
-            f"The mistake may be elsewhere: to let go of {shown} alone would be enough, so an error in "
-            f"{'one of them' if len(names) > 1 else 'it'} explains the conflict as well. If you find one, correct it "
-            "in the model instead of taking this repair."
+            f"The mistake may be elsewhere: to let go of {shown} alone would be enough, so an error in {one} explains "
+            "the conflict as well. If you find one, correct it in the model instead of taking this repair."
+            if changes
+            else f"To let go of {shown} alone would be enough, so an error in {one} explains the conflict. If you find "
+            "one, correct it in the model."
         )
     elif conflict.disjoint > 1:
         yield "No single row is to blame: look for what the changed rows share, such as data from one source."

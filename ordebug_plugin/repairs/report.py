@@ -98,6 +98,9 @@ def change_lines(changes: Sequence[Change]) -> Iterator[str]:
 
 
 def _alternative_lines(account: Account) -> Iterator[str]:
+    if not account.searched:
+        yield "Alternatives: not looked for"
+        return
     yield "Alternatives (given way | minimality | objective):"
     if not account.alternatives:
         yield "  none was found"
@@ -159,7 +162,9 @@ def _measure_lines(appraisal: Appraisal) -> Iterator[str]:
     if repair is not None and not math.isnan(repair.audit.granted):
         yield f"given way     {_amount(repair.audit.granted)}, needed at least {_amount(repair.needed)}"
     if repair is not None and repair.audit.lost_rows:
-        yield f"lost rows     {', '.join(repair.audit.lost_rows)}"
+        added, note = appraisal.truth.added_rows, " (added by the fault: to lose it costs nothing)"
+        lost = [f"{row}{note if row in added else ''}" for row in repair.audit.lost_rows]
+        yield f"lost rows     {', '.join(lost)}"
 
 
 def account_record(account: Account) -> dict[str, Any]:
@@ -189,6 +194,7 @@ def account_record(account: Account) -> dict[str, Any]:
         "granted": None if facts is None else facts.audit.granted,
         "lost_rows": [] if facts is None else list(facts.audit.lost_rows),
         "minimality": _or_null(account.scores.minimality),
+        "alternatives_searched": account.searched,
         "alternatives": [
             {
                 "what": one.what,

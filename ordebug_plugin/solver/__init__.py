@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ordebug_plugin.solver.judge import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.licence import Licence, gurobi_version, probe_licence
+from ordebug_plugin.solver.messages import reading_messages
 from ordebug_plugin.solver.writing import FORMATS
 
 __all__ = [
@@ -14,4 +15,5 @@ __all__ = [
     "Licence",
     "gurobi_version",
     "probe_licence",
+    "reading_messages",
 ]

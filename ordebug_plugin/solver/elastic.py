@@ -3,9 +3,14 @@
 Making a relaxation costs more than solving it. So the relaxation of the model as loaded is made once (and that of a
 copy with rewritten rows once for the copy), and edits are written into its right-hand sides: those of the rows, and of
 the rows into which feasRelax turned the bounds.
+
+Gurobi takes a number for whole that is 1e-5 beside it (IntFeasTol), and a repair read off such a point falls short of
+what the model needs. So a repair that is to be carried out is read off a point where whole variables are whole.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -23,7 +28,7 @@ _RANGE = "\0"  # no name holds it
 
 def relaxation(loaded: Loaded, edits: Edits) -> Relaxation | None:
     """The cheapest repair of a model under edits; None where it cannot be computed (`Judge.relaxation`)."""
-    found = _solve(loaded, edits)
+    found = _solve(loaded, edits, whole=True)
     if found is None or found.objective is None or found.values is None:
         return None
     shape, point = loaded.shape, loaded.values(found.values)
@@ -39,12 +44,20 @@ def infeasibility(loaded: Loaded, edits: Edits) -> float | None:
     return None if found is None else found.objective
 
 
-def _solve(loaded: Loaded, edits: Edits) -> Found | None:
-    """Solves the relaxation of a model under edits; None where there is none, or its optimum is not proven."""
+def _solve(loaded: Loaded, edits: Edits, *, whole: bool = False) -> Found | None:
+    """Solves the relaxation of a model under edits; None where there is none, or its optimum is not proven.
+
+    Args:
+        loaded: The model.
+        edits: What was changed.
+        whole: Whether whole variables must be whole in the point, and not only within IntFeasTol.
+    """
     try:
         elastic = _carrying(loaded, edits)
         try:
             found = elastic.search.optimize()
+            if whole and found.status == GRB.OPTIMAL:
+                found = _made_whole(loaded, elastic.search, found)
         finally:
             if elastic is not loaded.elastic:
                 elastic.dispose()
@@ -53,6 +66,31 @@ def _solve(loaded: Loaded, edits: Edits) -> Found | None:
             return None
         raise
     return found if found.status == GRB.OPTIMAL else None
+
+
+def _made_whole(loaded: Loaded, search: Search, found: Found) -> Found:
+    """The same optimum at a point where whole variables are whole, the others as cheap as they can be beside them.
+
+    The objective stays what was found, so that a cost is one number, whoever asks for it.
+    """
+    kinds = (*loaded.shape.binaries, *loaded.shape.integers)
+    if found.values is None or not kinds:
+        return found
+    columns = search.model.getVars()
+    places = sorted(loaded.places[name] for name in kinds)
+    near = [float(round(found.values[place])) for place in places]
+    if all(found.values[place] == value for place, value in zip(places, near, strict=True)):
+        return found
+    fixed = [columns[place] for place in places]
+    bounds = {name: search.model.getAttr(name, fixed) for name in (GRB.Attr.LB, GRB.Attr.UB)}
+    try:
+        for name in bounds:
+            search.model.setAttr(name, fixed, near)
+        values = search.optimize().values
+    finally:
+        for name, old in bounds.items():
+            search.model.setAttr(name, fixed, old)
+    return found if values is None else replace(found, values=values)
 
 
 def _carrying(loaded: Loaded, edits: Edits) -> Elastic:

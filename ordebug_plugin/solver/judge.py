@@ -29,8 +29,9 @@ from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_irreducible, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
+from ordebug_plugin.solver.environment import start_environment
 from ordebug_plugin.solver.ledger import Call
-from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read, start_environment
+from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore

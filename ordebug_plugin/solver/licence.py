@@ -8,7 +8,8 @@ from dataclasses import dataclass
 import gurobipy as gp
 
 from ordebug_plugin.errors import SolverError
-from ordebug_plugin.solver.loaded import SIZE_LIMITED, start_environment
+from ordebug_plugin.solver.environment import start_environment
+from ordebug_plugin.solver.loaded import SIZE_LIMITED
 
 
 @dataclass(frozen=True)

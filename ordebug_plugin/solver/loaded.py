@@ -15,6 +15,7 @@ from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape
 from ordebug_plugin.errors import ProblemError, SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver.messages import reading_messages
 from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
 from ordebug_plugin.solver.search import Search
 
@@ -191,21 +192,6 @@ class Loaded:
         self.model.dispose()
 
 
-def start_environment(**parameters: float) -> gp.Env:
-    """A silent Gurobi environment of one thread.
-
-    Raises:
-        SolverError: None can be started (licence).
-    """
-    try:
-        return gp.Env(params={"OutputFlag": 0, "Threads": 1, **parameters})
-    except gp.GurobiError as error:
-        raise SolverError(
-            f"Gurobi cannot start: {error}. Check the licence with `ordebug doctor`; without GRB_LICENSE_FILE the "
-            "licence inside gurobipy's own wheel is used, which works offline."
-        ) from error
-
-
 def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     """Reads a model file.
 
@@ -218,7 +204,8 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     except gp.GurobiError as error:
         if error.errno not in _READ_ERRORS:
             raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
-        reason = " ".join(str(error).split())
+        reason = "; ".join((*reading_messages(problem.path), *(() if error.errno == 0 else (str(error),))))
+        reason = " ".join((reason or str(error)).split())
         raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
     constrs, columns = model.getConstrs(), model.getVars()
     try:

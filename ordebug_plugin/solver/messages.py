@@ -1,0 +1,49 @@
+"""What Gurobi says while it reads a model file: why it cannot, and what it found odd in one that it can."""
+
+from __future__ import annotations
+
+import tempfile
+from contextlib import suppress
+from pathlib import Path
+
+import gurobipy as gp
+
+from ordebug_plugin.solver.environment import start_environment
+
+# That it did read, how long it took and how large the model is: `obj: 2 rows, 4 columns, 2 nonzeros`.
+_NO_NEWS = ("Read ", "Reading time =")
+_SIZE = " nonzeros"
+# A new message begins with one of these; other lines go on with the one before.
+_BEGINNINGS = ("Warning", "Error")
+
+
+def reading_messages(path: Path) -> tuple[str, ...]:
+    """Reads a model file once more, in an environment of its own that keeps a log, and gives the messages in it.
+
+    The judge's environment is silent, for a log would take longer than to read a small model.
+
+    Args:
+        path: The model file.
+
+    Returns:
+        Each warning or error in one line, in the order of the file.
+
+    Raises:
+        SolverError: No Gurobi environment can be started (licence).
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        log = Path(folder) / "gurobi.log"
+        with start_environment(OutputFlag=1, LogToConsole=0, LogFile=str(log)) as env:
+            began = log.stat().st_size  # after the head of the log
+            with suppress(gp.GurobiError, UnicodeDecodeError):
+                gp.read(str(path), env).dispose()
+        text = log.read_bytes()[began:].decode("utf-8", errors="replace")
+    messages: list[str] = []
+    for line in filter(None, map(str.strip, text.splitlines())):
+        if line.startswith(_NO_NEWS) or line.endswith(_SIZE):
+            continue
+        if messages and not line.startswith(_BEGINNINGS):
+            messages[-1] += f" {line}" if messages[-1].startswith("Warning") else f"; {line}"
+        else:
+            messages.append(line.replace(f" file {path}", ""))  # who asks knows which
+    return tuple(messages)

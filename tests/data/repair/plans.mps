@@ -1,0 +1,246 @@
+NAME model
+ROWS
+ N cost
+ G r21
+ L r43
+ G r35
+ G r92
+ L r83
+ G r63
+ L r16
+ G r29
+ G r40
+ G r84
+ G r14
+ G r80
+ G r34
+ G r28
+ G r79
+ G r90
+ G r31
+ G r60
+COLUMNS
+ v36 cost 341.0
+ v36 r43 12.0
+ v36 r83 1.0
+ v36 r16 12.0
+ v36 r29 0.75
+ v36 r40 0.75
+ v36 r79 1.0
+ v36 r60 0.75
+ v86 cost 266.0
+ v86 r21 0.75
+ v86 r43 12.0
+ v86 r83 1.0
+ v86 r16 12.0
+ v86 r29 0.75
+ v86 r34 0.75
+ v86 r79 1.0
+ v78 cost 317.0
+ v78 r21 0.75
+ v78 r43 12.0
+ v78 r83 1.0
+ v78 r16 12.0
+ v78 r34 0.75
+ v78 r28 0.75
+ v78 r79 1.0
+ v53 cost 320.0
+ v53 r43 12.0
+ v53 r92 0.75
+ v53 r83 1.0
+ v53 r16 12.0
+ v53 r40 0.75
+ v53 r28 0.75
+ v53 r79 1.0
+ v48 cost 282.0
+ v48 r21 0.75
+ v48 r43 12.0
+ v48 r92 0.75
+ v48 r83 1.0
+ v48 r16 12.0
+ v48 r28 0.75
+ v48 r79 1.0
+ MARKER 'MARKER' 'INTORG'
+ v71 cost 1037.0
+ v71 r21 1.0
+ v71 r43 40.0
+ v71 r35 1.0
+ v71 r92 1.0
+ v71 r83 -1.16
+ v71 r63 1.0
+ v71 r16 40.0
+ v71 r29 1.0
+ v71 r84 1.0
+ v71 r14 1.0
+ v71 r80 1.0
+ v71 r34 1.0
+ v71 r28 1.0
+ v71 r79 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v74 cost 1158.0
+ v74 r21 1.0
+ v74 r43 40.0
+ v74 r35 1.0
+ v74 r92 1.0
+ v74 r83 -1.16
+ v74 r63 1.0
+ v74 r16 40.0
+ v74 r40 1.0
+ v74 r84 1.0
+ v74 r28 1.0
+ v74 r79 1.0
+ v74 r90 1.0
+ v74 r31 1.0
+ v74 r60 1.0
+ MARKER 'MARKER' 'INTEND'
+ v72 cost 288.0
+ v72 r43 12.0
+ v72 r83 1.0
+ v72 r16 12.0
+ v72 r29 0.75
+ v72 r34 0.75
+ v72 r79 1.0
+ v72 r60 0.75
+ v95 cost 319.0
+ v95 r43 12.0
+ v95 r92 0.75
+ v95 r83 1.0
+ v95 r16 12.0
+ v95 r40 0.75
+ v95 r79 1.0
+ v95 r60 0.75
+ MARKER 'MARKER' 'INTORG'
+ v87 cost 928.0
+ v87 r43 40.0
+ v87 r35 1.0
+ v87 r92 1.0
+ v87 r83 -1.16
+ v87 r16 40.0
+ v87 r29 1.0
+ v87 r40 1.0
+ v87 r84 1.0
+ v87 r14 1.0
+ v87 r28 1.0
+ v87 r79 1.0
+ v87 r90 1.0
+ v87 r31 1.0
+ v87 r60 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v58 cost 1066.0
+ v58 r43 40.0
+ v58 r92 1.0
+ v58 r83 -1.16
+ v58 r16 40.0
+ v58 r29 1.0
+ v58 r40 1.0
+ v58 r84 1.0
+ v58 r14 1.0
+ v58 r80 1.0
+ v58 r34 1.0
+ v58 r79 1.0
+ v58 r90 1.0
+ v58 r31 1.0
+ v58 r60 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v47 cost 903.0
+ v47 r21 1.0
+ v47 r43 40.0
+ v47 r35 1.0
+ v47 r83 -1.16
+ v47 r63 1.0
+ v47 r16 40.0
+ v47 r29 1.0
+ v47 r14 1.0
+ v47 r80 1.0
+ v47 r34 1.0
+ v47 r28 1.0
+ v47 r79 1.0
+ v47 r31 1.0
+ v47 r60 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v57 cost 898.0
+ v57 r21 1.0
+ v57 r43 40.0
+ v57 r35 1.0
+ v57 r92 1.0
+ v57 r83 -1.16
+ v57 r63 1.0
+ v57 r16 40.0
+ v57 r40 1.0
+ v57 r84 1.0
+ v57 r80 1.0
+ v57 r34 1.0
+ v57 r28 1.0
+ v57 r79 1.0
+ v57 r90 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v10 cost 1114.0
+ v10 r21 1.0
+ v10 r43 40.0
+ v10 r83 -1.16
+ v10 r63 1.0
+ v10 r16 40.0
+ v10 r29 1.0
+ v10 r40 1.0
+ v10 r14 1.0
+ v10 r80 1.0
+ v10 r34 1.0
+ v10 r79 1.0
+ v10 r90 1.0
+ v10 r31 1.0
+ v10 r60 1.0
+ MARKER 'MARKER' 'INTEND'
+RHS
+ RHS r21 50.0
+ RHS r43 2493.0
+ RHS r35 28.0
+ RHS r92 45.0
+ RHS r83 0.0
+ RHS r63 36.0
+ RHS r16 1983.0
+ RHS r29 50.0
+ RHS r40 45.0
+ RHS r84 27.0
+ RHS r14 33.0
+ RHS r80 36.0
+ RHS r34 54.0
+ RHS r28 47.0
+ RHS r79 82.0
+ RHS r90 30.0
+ RHS r31 32.0
+ RHS r60 47.0
+BOUNDS
+ LO BND v36 0.0
+ UP BND v36 3.0
+ LO BND v86 6.0
+ UP BND v86 8.0
+ LO BND v78 4.0
+ UP BND v78 8.0
+ LO BND v53 0.0
+ UP BND v53 14.0
+ LO BND v48 0.0
+ UP BND v48 9.0
+ LO BND v71 0.0
+ UP BND v71 12.0
+ LO BND v74 0.0
+ UP BND v74 8.0
+ LO BND v72 0.0
+ UP BND v72 17.0
+ LO BND v95 0.0
+ UP BND v95 7.0
+ LO BND v87 0.0
+ UP BND v87 5.0
+ LO BND v58 3.0
+ UP BND v58 7.0
+ LO BND v47 0.0
+ UP BND v47 10.0
+ LO BND v57 0.0
+ UP BND v57 7.0
+ LO BND v10 0.0
+ UP BND v10 16.0
+ENDATA

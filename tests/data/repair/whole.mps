@@ -1,0 +1,81 @@
+NAME model
+ROWS
+ N cost
+ L r94
+ G r32
+ G r12
+ G r23
+ L r26
+ G r62
+ G r66
+ G r69
+ G r34
+COLUMNS
+ v81 cost 98.0
+ v81 r94 10.0
+ v81 r12 0.9
+ v81 r23 0.9
+ v81 r26 4.0
+ v81 r66 1.0
+ MARKER 'MARKER' 'INTORG'
+ v97 cost 229.0
+ v97 r94 -0.71
+ v97 r12 1.0
+ v97 r23 1.0
+ v97 r26 8.0
+ v97 r62 1.0
+ v97 r66 1.0
+ v97 r69 1.0
+ v97 r34 1.0
+ MARKER 'MARKER' 'INTEND'
+ MARKER 'MARKER' 'INTORG'
+ v36 cost 188.0
+ v36 r94 -0.71
+ v36 r32 1.0
+ v36 r12 1.0
+ v36 r23 1.0
+ v36 r26 8.0
+ v36 r66 1.0
+ v36 r69 1.0
+ v36 r34 1.0
+ MARKER 'MARKER' 'INTEND'
+ v42 cost 104.0
+ v42 r94 1.0
+ v42 r23 0.9
+ v42 r26 4.0
+ v42 r66 1.0
+ v42 r69 0.9
+ MARKER 'MARKER' 'INTORG'
+ v70 cost 193.0
+ v70 r94 -0.71
+ v70 r32 1.0
+ v70 r12 1.0
+ v70 r23 1.0
+ v70 r26 8.0
+ v70 r62 1.0
+ v70 r66 1.0
+ v70 r69 1.0
+ v70 r34 1.0
+ MARKER 'MARKER' 'INTEND'
+RHS
+ RHS r94 0.0
+ RHS r32 11.0
+ RHS r12 25.0
+ RHS r23 27.0
+ RHS r26 190.0
+ RHS r62 11.0
+ RHS r66 25.0
+ RHS r69 18.0
+ RHS r34 16.0
+BOUNDS
+ LO BND v81 0.0
+ UP BND v81 11.0
+ LO BND v97 0.0
+ UP BND v97 6.0
+ LO BND v36 0.0
+ UP BND v36 6.0
+ LO BND v42 0.0
+ UP BND v42 3.0
+ LO BND v70 0.0
+ UP BND v70 10.0
+ENDATA
