@@ -100,7 +100,7 @@ def test_an_incomplete_evaluation_is_bad_and_not_compared(runs: Path, capsys: py
     assert "bad: 2-after is incomplete, 1 of 2 episodes are missing" in printed
     assert "--resume" in printed
     assert "against 1-before" not in printed
-    assert "2-after<br>(incomplete)" in page.read_text()
+    assert "2-after, n=1<br>(incomplete)" in page.read_text()
     assert json.loads(record.read_text())["missing_episodes"] == {"2-after": 1}
     cut(after / "episodes.jsonl", 0)
     assert main(["postmortem", str(runs)]) == 1
