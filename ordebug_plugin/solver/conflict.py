@@ -19,6 +19,7 @@ from ordebug_plugin.edits import Edits
 from ordebug_plugin.solver.irreducible import is_doubtful, needs_all
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.others import parts
+from ordebug_plugin.solver.search import drop_objective
 from ordebug_plugin.verdict import IIS
 
 # Up to here the IIS is what Gurobi says of a model that it has just read.
@@ -84,9 +85,7 @@ def _pure(loaded: Loaded) -> Loaded:
         loaded.pure = loaded.duplicate()
         loaded.carry(edits)
         model = loaded.pure.model
-        if model.IsMultiObj:
-            model.NumObj = 0
-        model.setObjective(0.0)
+        drop_objective(model)
         model.Params.Presolve = 0 if loaded.search.linear else -1
         if loaded.search.linear:
             model.Params.Method = 0

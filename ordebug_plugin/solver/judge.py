@@ -35,7 +35,7 @@ from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
-from ordebug_plugin.solver.search import Found, Search, environment_parameters
+from ordebug_plugin.solver.search import Found, Search, drop_objective, environment_parameters
 from ordebug_plugin.solver.writing import written
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
@@ -320,9 +320,7 @@ def _resolve_unbounded(search: Search) -> Verdict:
     """
     search.model.update()
     with search.model.copy() as feasibility:
-        if feasibility.IsMultiObj:
-            feasibility.NumObj = 0
-        feasibility.setObjective(0.0)
+        drop_objective(feasibility)
         verdict = _verdict(Search.of(feasibility, search.work_limit).optimize())
     return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
 

@@ -7,7 +7,7 @@ from gurobipy import GRB
 from ordebug_plugin.edits import NO_EDITS
 from ordebug_plugin.restoration import Kind, Restoration
 from ordebug_plugin.solver.loaded import Loaded
-from ordebug_plugin.solver.search import Search
+from ordebug_plugin.solver.search import Search, drop_objective
 
 _SENSES = {"<=": GRB.LESS_EQUAL, ">=": GRB.GREATER_EQUAL, "=": GRB.EQUAL}
 _KINDS = {Kind.CONTINUOUS: GRB.CONTINUOUS, Kind.INTEGER: GRB.INTEGER, Kind.BINARY: GRB.BINARY}
@@ -40,8 +40,6 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Sear
     for name in restoration.removed:
         model.remove(row[name])
     if not restoration.objective:
-        if model.IsMultiObj:
-            model.NumObj = 0
-        model.setObjective(0.0)
+        drop_objective(model)
     model.update()
     return Search.of(model, work_limit)

@@ -147,6 +147,13 @@ class Search:
         self.model.Params.WorkLimit = work_limit
 
 
+def drop_objective(model: gp.Model) -> None:
+    """Leaves the question whether a point exists, and nothing that could be unbounded."""
+    if model.IsMultiObj:
+        model.NumObj = 0
+    model.setObjective(0.0)
+
+
 def _whole(model: gp.Model) -> dict[str, Any]:
     """The attributes of `Search` that say what is whole; none where something is discrete in another way."""
     kinds = model.getAttr(GRB.Attr.VType)
