@@ -101,8 +101,7 @@ def fit_predictor(  # noqa: PLR0913  # half of them by keyword
         return None
     x, y = x[kept], y[kept]
     sign = -1.0 if less_is_better else 1.0
-    listed = range(len(kept)) if settings is None else settings
-    own = [setting for setting, there in zip(listed, kept, strict=True) if there]
+    own = _settings_of(kept, settings)
     misses = _left_out_errors(x, y, own)
     slope = _slope(x, y)
     against = error_against = None
@@ -138,8 +137,7 @@ def error_of_the_mean(outcomes: Sequence[float], settings: Sequence[str] | None 
     """
     y = np.array(outcomes, float)
     kept = ~np.isnan(y)
-    listed = range(len(y)) if settings is None else settings
-    own = [setting for setting, there in zip(listed, kept, strict=True) if there]
+    own = _settings_of(kept, settings)
     if len(set(own)) < 2:
         return math.nan
     y = y[kept]
@@ -155,6 +153,12 @@ def _verdict(difference: Estimate, noun: str) -> str:
 def _slope(x: np.ndarray, y: np.ndarray) -> float:
     spread = ((x - x.mean()) ** 2).sum()
     return math.nan if spread == 0 else float(((x - x.mean()) * (y - y.mean())).sum() / spread)
+
+
+def _settings_of(kept: np.ndarray, settings: Sequence[str] | None) -> list[Hashable]:
+    """The settings of the checkpoints that are kept; each its own where they have none."""
+    listed = range(len(kept)) if settings is None else settings
+    return [setting for setting, there in zip(listed, kept, strict=True) if there]
 
 
 def _left_out(settings: Sequence[Hashable]) -> Iterator[tuple[int, np.ndarray]]:
