@@ -25,7 +25,14 @@ from ordebug_plugin.commands.common import (
     system_prompt,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
-from ordebug_plugin.commands.server import WHOLE, add_body_option, add_timeout_options, connect, sampling_of
+from ordebug_plugin.commands.server import (
+    WHOLE,
+    add_body_option,
+    add_max_tokens_option,
+    add_timeout_options,
+    connect,
+    sampling_of,
+)
 from ordebug_plugin.env import MAX_TURNS, Outcome
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError, ServerError, SolverError
@@ -74,7 +81,7 @@ def add_parser(commands: Subparsers) -> None:
     more = parser.add_argument_group("options of agents")
     more.add_argument("--amount", type=nonnegative, default=1.0, help="relax-first: how much (default 1.0)")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
-    more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
+    add_max_tokens_option(more)
     add_timeout_options(more, WHOLE)
     more.add_argument(
         "--episode-timeout",

@@ -25,7 +25,7 @@ from ordebug_plugin.commands.common import (
     system_prompt,
     whole,
 )
-from ordebug_plugin.commands.server import add_body_option, add_timeout_options, connect
+from ordebug_plugin.commands.server import add_body_option, add_max_tokens_option, add_timeout_options, connect
 from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
@@ -73,7 +73,7 @@ def add_parser(commands: Subparsers) -> None:
     parser.add_argument("--json", action="store_true", help="print everything as JSON")
     more = parser.add_argument_group("options of served models, as for `ordebug eval`")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
-    more.add_argument("--max-tokens", type=positive, default=2048, help="token limit of one answer (default 2048)")
+    add_max_tokens_option(more)
     add_timeout_options(more)
     add_body_option(more)
     add_system_option(more)

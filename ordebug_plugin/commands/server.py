@@ -128,6 +128,21 @@ def add_timeout_options(parser: argparse._ActionsContainer, holds: str = SILENT)
     parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
 
 
+def add_max_tokens_option(parser: argparse._ActionsContainer, otherwise: str | None = None) -> None:
+    """Adds ``--max-tokens``.
+
+    Args:
+        parser: To which.
+        otherwise: The default in words, where it is not a number but None.
+    """
+    parser.add_argument(
+        "--max-tokens",
+        type=positive,
+        default=None if otherwise else DEFAULT_MAX_TOKENS,
+        help=f"token limit of one answer (default {otherwise or DEFAULT_MAX_TOKENS})",
+    )
+
+
 def add_request_options(
     parser: argparse._ActionsContainer, holds: str = SILENT, *, max_tokens: str | None = None
 ) -> None:
@@ -136,14 +151,9 @@ def add_request_options(
     Args:
         parser: To which.
         holds: See `add_timeout_options`.
-        max_tokens: The default of ``--max-tokens`` in words, where it is not a number but None.
+        max_tokens: See `add_max_tokens_option`.
     """
-    parser.add_argument(
-        "--max-tokens",
-        type=positive,
-        default=None if max_tokens else DEFAULT_MAX_TOKENS,
-        help=f"token limit of one answer (default {max_tokens or DEFAULT_MAX_TOKENS})",
-    )
+    add_max_tokens_option(parser, max_tokens)
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
     add_timeout_options(parser, holds)
     add_body_option(parser)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
@@ -16,7 +15,7 @@ from ordebug_plugin.evaluate.plots import Bar, Curve, columns, curves, intervals
 from ordebug_plugin.evaluate.table import PUBLISHED, heading_of, measures, paired_cells
 from ordebug_plugin.metrics import judged
 from ordebug_plugin.pages import embedded_json, policy, render, script
-from ordebug_plugin.statistics import Estimate
+from ordebug_plugin.statistics import UNDEFINED, Estimate
 
 _TEMPLATE, _SCRIPT = "compare.html.j2", "compare.js"
 _ACTIONS = (*map(str, ActionKind), "none")
@@ -122,8 +121,7 @@ def _curves(drawn: Sequence[Curve], *, across: str, logarithmic: bool = False) -
 def _by_group(comparison: Comparison, metric: str, noun: str) -> Plot:
     labels = comparison.types if noun == "fault type" else comparison.difficulties
     tables = [run.summary.by_type if noun == "fault type" else run.by_difficulty for run in comparison.runs]
-    none = Estimate(math.nan, math.nan, math.nan, 0)
-    figures = {label: [table.get(label, {}).get(metric, none) for table in tables] for label in labels}
+    figures = {label: [table.get(label, {}).get(metric, UNDEFINED) for table in tables] for label in labels}
     drawing = intervals(figures, [run.name for run in comparison.runs])
     return Plot(f"{metric.upper()} by {noun}", (("", drawing),))
 

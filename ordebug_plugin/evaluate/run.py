@@ -149,15 +149,18 @@ def check_resumable(config: RunConfig, problems: tuple[Problem, ...], out: Path)
     Raises:
         InputError: It does; names what differs.
     """
+    _check_same(out, _record(config, problems))
+
+
+def _check_same(out: Path, record: Mapping[str, Any]) -> None:
     if (out / CONFIG).exists():
-        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(_record(config, problems))))
+        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(record)))
 
 
 def _kept(out: Path, record: Mapping[str, Any], jobs: Sequence[Job]) -> Kept:
     """What stands of the run in a folder, which must be the one that is to be run."""
-    if (out / CONFIG).exists():
-        check_same(out / CONFIG, load_config(out), yaml.safe_load(_yaml(record)))
-    elif (out / EPISODES).exists():
+    _check_same(out, record)
+    if (out / EPISODES).exists() and not (out / CONFIG).exists():
         raise InputError(f"{out} holds episodes but no {CONFIG}: they cannot be resumed; give another --out")
     return read_kept(out / EPISODES, jobs)
 

@@ -90,13 +90,9 @@ def measures(summaries: Iterable[Summary]) -> list[Measure]:
     """What to show: of all measures those that some run defines, of the actions those that occur."""
     listed = list(summaries)
     defined = {name for summary in listed for name, estimate in summary.metrics.items() if estimate.n}
-    return [Measure(*row) for row in _rows(listed) if row[0] in defined]
-
-
-def _rows(summaries: Iterable[Summary]) -> list[tuple[str, str, bool]]:
-    """What to show: of the actions only those that occur."""
-    taken = {name for summary in summaries for name, estimate in summary.metrics.items() if estimate.value > 0}
-    return [*_ROWS, *(row for row in _ACTIONS if row[0] in taken)]
+    taken = {name for summary in listed for name, estimate in summary.metrics.items() if estimate.value > 0}
+    rows = [*_ROWS, *(row for row in _ACTIONS if row[0] in taken)]
+    return [Measure(*row) for row in rows if row[0] in defined]
 
 
 def run_tables(title: str, summary: Summary, width: int) -> list[Table]:
@@ -117,12 +113,10 @@ def run_tables(title: str, summary: Summary, width: int) -> list[Table]:
 
 def _run_table(title: str, summary: Summary, labels: Sequence[str]) -> Table:
     table = _table(title, ["measure"], ["value", "95% interval", *labels])
-    for name, heading, percent in _rows([summary]):
-        estimate = summary.metrics.get(name)
-        if estimate is None or estimate.n == 0:
-            continue
-        by_type = [_value(summary.by_type[label].get(name), percent=percent) for label in labels]
-        table.add_row(heading, _value(estimate, percent=percent), _interval(estimate, percent=percent), *by_type)
+    for measure in measures([summary]):
+        estimate = summary.metrics[measure.name]
+        by_type = [measure.value(summary.by_type[label].get(measure.name)) for label in labels]
+        table.add_row(measure.heading, measure.value(estimate), _interval(estimate, percent=measure.percent), *by_type)
     return table
 
 
