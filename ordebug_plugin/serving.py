@@ -13,7 +13,7 @@ import sys
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
@@ -150,7 +150,7 @@ def served(deployment: Deployment, log: Path) -> Iterator[str]:
     port = free_port()
     url = f"http://{_HOST}:{port}/v1"
     environment = {"TOKENIZERS_PARALLELISM": "false", **os.environ}
-    with log.open("w", encoding="utf-8") as output, _interrupted_by_sigterm():
+    with log.open("w", encoding="utf-8") as output, _interrupted_by_sigterm(), variables(_direct()):
         try:
             # A session of its own: `swift` only wraps the server, and Ctrl-C is ours to hear.
             process = subprocess.Popen(
@@ -214,6 +214,30 @@ def _interrupted_by_sigterm() -> Iterator[None]:
         yield
     finally:
         signal.signal(signal.SIGTERM, before)
+
+
+def _direct() -> dict[str, str]:
+    """Variables that make clients ask loopback directly, ours and those of programs that we start.
+
+    Where HTTP_PROXY is set and NO_PROXY is not, they would ask the proxy for a server that only we can reach.
+    """
+    spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # the order in which urllib and httpx look
+    return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{spared},{_HOST}" if spared else _HOST)
+
+
+@contextlib.contextmanager
+def variables(given: Mapping[str, str]) -> Iterator[None]:
+    """This process, and whatever it starts meanwhile, has these environment variables."""
+    before = {name: os.environ.get(name) for name in given}
+    os.environ.update(given)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                os.environ.pop(name, None)
+            else:
+                os.environ[name] = value
 
 
 def free_port() -> int:

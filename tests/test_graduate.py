@@ -279,6 +279,24 @@ def test_nobody_is_ready_by_the_few_answers_that_were_not_lost(served: Recorded,
     assert (found["verdict"], found["lost"]) == ("ready", 0)
 
 
+def test_nobody_is_ready_beside_a_base_model_of_which_too_much_was_lost(served: Recorded, tmp_path: Path) -> None:
+    def now_and_then(number: int, body: dict[str, Any]) -> tuple[int, Any]:
+        # By what is asked, not by when: which answers are lost decides the other figures.
+        lost = hashlib.sha256(json.dumps(body, sort_keys=True).encode()).digest()[0] % 64 == 3
+        return (500, {"error": "no"}) if lost else served.respond(number, body)
+
+    with server(now_and_then, {"object": "list", "data": [{"id": "untrained"}]}) as (url, _):
+        assert main(replace(served, url=url).arguments("untrained", tmp_path / "base")) == 1
+    arguments = served.arguments("default", tmp_path / "out")
+    assert main([*arguments, "--base", str(tmp_path / "base" / "eval")]) == 1
+    found = report(tmp_path / "out")
+    assert (found["verdict"], failed(found), found["lost"]) == ("undecided", set(), 0)
+    assert f"too many episodes of the base model ({found['base_lost']}) were lost" in found["reason"]
+    assert main(served.arguments("untrained", tmp_path / "base")) == 1  # what was lost is asked again
+    assert main([*arguments, "--base", str(tmp_path / "base" / "eval")]) == 0
+    assert report(tmp_path / "out")["verdict"] == "ready"
+
+
 def test_actions_on_rows_that_are_not_there_are_no_other_actions(bench: Path, tmp_path: Path) -> None:
     def invents(number: int, _: dict[str, Any]) -> tuple[int, Any]:
         return 200, completion(answer(f"DROP_CONSTRAINT(nowhere{number})"))

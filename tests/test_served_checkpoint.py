@@ -21,7 +21,7 @@ from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import InputError, ServerError
 from ordebug_plugin.prompt import Message, Style
-from ordebug_plugin.serving import Deployment, find_swift, fingerprint, served
+from ordebug_plugin.serving import Deployment, find_swift, fingerprint, free_port, served, variables
 from tests.toys import CONFLICT
 
 needs_swift = pytest.mark.skipif(importlib.util.find_spec("swift") is None, reason="ms-swift is not installed here")
@@ -132,6 +132,11 @@ def test_the_real_server(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.M
     """It answers, goes on with an answer that was begun, and is gone with all its processes afterwards."""
     for name, value in (("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1"), ("MODELSCOPE_CACHE", str(tmp_path))):
         monkeypatch.setenv(name, value)
+    # A proxy that is not there: whoever asks it for our own server gets no answer.
+    for name in ("no_proxy", "NO_PROXY"):
+        monkeypatch.delenv(name, raising=False)
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, f"http://127.0.0.1:{free_port()}")
     with served(deployment(tiny_model, find_swift(None)), tmp_path / "serve.log") as url:
         chat = ChatAgent(Endpoint(url, "tiny"), Style(), Sampling(max_tokens=8))
         chat.probe()
@@ -150,7 +155,8 @@ def test_the_real_server(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.M
         ]
         assert group
     assert all(wait_until_gone(pid) for pid in group)
-    with pytest.raises(urllib.error.URLError):
+    assert "no_proxy" not in os.environ
+    with pytest.raises(urllib.error.URLError), variables({"no_proxy": "127.0.0.1"}):
         urllib.request.urlopen(f"{url}/models", timeout=5)
 
 

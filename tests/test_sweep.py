@@ -346,3 +346,8 @@ def test_what_is_measured_is_summarized_though_points_are_missing(
     assert "| e1 | 1 |" in (out / "summary.md").read_text()
     assert "<svg" in (out / "summary.html").read_text()
     assert os.path.exists(out / "two.yaml")
+    (out / "points" / "e2-s0" / "samples" / "config.yaml").write_text("[")  # a point that cannot be read hides no other
+    assert main(["sweep", str(path), "--out", str(out), "--json", *HERE]) == 1
+    captured = capsys.readouterr()
+    assert "e2-s0 is not in the summary: " in captured.err
+    assert set(json.loads(captured.out)["settings"]) == {"e1"}

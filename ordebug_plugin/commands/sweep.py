@@ -77,6 +77,7 @@ def run(options: argparse.Namespace) -> int:
     told = Told(_tell_begin, lambda _: None)
     failed: list[str] = []
     elsewhere: list[str] = []
+    unreadable: dict[str, OrdebugError] = {}
     with interruptible():
         if shared:
             LOG.print("what all points share (where another process is making it, this one waits)")
@@ -91,7 +92,10 @@ def run(options: argparse.Namespace) -> int:
             except OrdebugError as error:
                 failed.append(point.name)
                 LOG.print(f"  {error}")
-            _write_summary(sweep, out, pipelines)
+            unreadable = _write_summary(sweep, out, pipelines)
+    for name, why in unreadable.items():
+        LOG.print(f"{name} is not in the summary: {why}")
+    failed += [name for name in unreadable if name not in failed]
     return _tell_end(options, out, failed, elsewhere)
 
 
@@ -128,18 +132,32 @@ def _tell_begin(stage: Stage) -> None:
     LOG.print(f"  {time.strftime('%H:%M:%S')} {stage.name}; its output: {stage.log}")
 
 
-def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> None:
-    """Writes the summary of what is there, that of other processes included."""
+def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> dict[str, OrdebugError]:
+    """Writes the summary of what is there, that of other processes included.
+
+    Returns:
+        Points whose figures cannot be read, and why: the others are not to wait for them.
+    """
+    unreadable: dict[str, OrdebugError] = {}
     with held(out, wait=True):  # two processes that end at the same time would write over each other
-        rows = [row_of(point, stages) for point, stages in pipelines]
-        sources = [_finished(row, out / POINTS / row.point.name) for row in rows if "eval-sft" not in row.left]
+        rows, checkpoints = [], []
+        for point, stages in pipelines:
+            try:
+                row = row_of(point, stages)
+                if "eval-sft" not in row.left:
+                    checkpoints.append(read_checkpoint(_finished(row, out / POINTS / point.name)))
+            except OrdebugError as error:
+                unreadable[point.name] = error
+                continue
+            rows.append(row)
         prediction = None
-        if sources:
-            prediction = predict([read_checkpoint(one) for one in sources], target=TARGETS[0])
+        if checkpoints:
+            prediction = predict(checkpoints, target=TARGETS[0])
             write_text(out / PAGE, render_page(prediction))
         record = summary_record(sweep, rows, prediction)
         write_text(out / SUMMARY_JSON, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         write_text(out / SUMMARY_MD, summary_markdown(sweep, rows, prediction))
+    return unreadable
 
 
 def _finished(row: Row, folder: Path) -> Sources:

@@ -62,6 +62,7 @@ def readiness_record(readiness: Readiness, thresholds: Thresholds, settings: Map
             "verdict": readiness.verdict,
             "reason": readiness.reason,
             "lost": readiness.lost,
+            "base_lost": readiness.base_lost,
             "checks": checks,
             "advice": [asdict(one) for one in readiness.advice],
             "settings": dict(settings),

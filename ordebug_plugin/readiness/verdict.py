@@ -42,6 +42,7 @@ class Readiness:
         advice: What to change.
         lost: Answers and episodes that the server or the solver lost; they are in no figure.
         too_many_lost: Whether they are too many to call anybody ready.
+        base_lost: Episodes of the base model that were lost, where they are too many to compare with.
     """
 
     model: str
@@ -51,6 +52,7 @@ class Readiness:
     advice: tuple[Advice, ...]
     lost: int = 0
     too_many_lost: bool = False
+    base_lost: int = 0
 
     @property
     def reason(self) -> str:
@@ -69,6 +71,8 @@ class Readiness:
         words += f"; not measured: {', '.join(missing)}" if missing else ""
         if self.too_many_lost:
             words += f"; too many answers ({self.lost}) were lost to the server or the solver: ask again"
+        if self.base_lost:
+            words += f"; too many episodes of the base model ({self.base_lost}) were lost: `ordebug eval … --resume`"
         return words + (f"; not separable from the threshold: {', '.join(near)}" if near else "")
 
     def _counts(self, check: Check, state: State) -> bool:
@@ -109,13 +113,17 @@ def judge_readiness(model: str, evidence: Evidence, given: Given, thresholds: Th
         left_out.add("hit")
     deciding = frozenset(thresholds.deciding) - left_out
     states = {check.state for check in checks if check.name in deciding}
-    too_many = evidence.lost_share > thresholds.number("lost", "most")
+    most = thresholds.number("lost", "most")
+    too_many = evidence.lost_share > most
+    base_lost = sum(episode.outcome is None for episode in given.base or ())
+    if base_lost <= most * len(given.base or ()):
+        base_lost = 0
     verdict = (
         Verdict.NOT_READY
         if State.FAILED in states
         else Verdict.UNDECIDED
-        if State.NOT_MEASURED in states or too_many
+        if State.NOT_MEASURED in states or too_many or base_lost
         else Verdict.READY
     )
     advice = tuple(advise(checks, evidence, given.training))
-    return Readiness(model, verdict, checks, deciding, advice, evidence.lost, too_many)
+    return Readiness(model, verdict, checks, deciding, advice, evidence.lost, too_many, base_lost)

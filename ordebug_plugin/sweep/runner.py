@@ -19,7 +19,7 @@ from types import FrameType
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.files import held, make_folder
-from ordebug_plugin.serving import Deployment, end_group, free_port, served
+from ordebug_plugin.serving import Deployment, end_group, free_port, served, variables
 from ordebug_plugin.sweep.stage import LOGS, URL, Stage
 
 # In the environment of everything that a sweep starts, with the folder of the point.
@@ -68,7 +68,7 @@ def run_stages(
         if not ours:
             return False
         end_orphans(folder)
-        with _variables({**environment, MARK: str(folder.resolve())}), ExitStack() as stack:
+        with variables({**environment, MARK: str(folder.resolve())}), ExitStack() as stack:
             server = _Server(stack, folder)
             for stage in stages:
                 if stage.is_done():
@@ -153,21 +153,6 @@ def end_orphans(folder: Path) -> None:
     for group in groups - {os.getpgid(0)}:
         with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(group, signal.SIGKILL)
-
-
-@contextlib.contextmanager
-def _variables(variables: Mapping[str, str]) -> Iterator[None]:
-    """Whatever is started meanwhile has these variables."""
-    before = {name: os.environ.get(name) for name in variables}
-    os.environ.update(variables)
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
 
 
 @contextlib.contextmanager
