@@ -187,8 +187,9 @@ def test_folders_of_checkpoints(runs: Path, tmp_path: Path, capsys: pytest.Captu
     drop_first = record["checkpoints"][0]["predictors"]
     assert drop_first["diversity"]["value"] == 0.0  # all its answers to a problem are the same
     assert record["checkpoints"][2]["predictors"]["diversity"]["value"] > 0.3
-    assert record["by"] == "loss"
+    assert record["by"] == "pass@1"
     assert record["rankings"]["loss"]["order"][0] == "random"
+    best = record["rankings"]["pass@1"]["order"][0]
     summary = json.loads((runs / "points/drop-first/eval/sft/summary.json").read_text())
     first = record["checkpoints"][0]
     assert first["predictors"]["preservation"] == summary["metrics"]["preservation"]
@@ -197,7 +198,7 @@ def test_folders_of_checkpoints(runs: Path, tmp_path: Path, capsys: pytest.Captu
     assert {fit["n"] for fit in record["fits"]} == {4}
     assert "<script" not in page.read_text()
     assert page.read_text().count('<svg class="plot"') == len(record["fits"]) + 1
-    assert markdown.read_text().startswith("# Which SFT checkpoint for RL\n\nBy loss: random")
+    assert markdown.read_text().startswith(f"# Which SFT checkpoint for RL\n\nBy pass@1: {best}")
 
 
 def test_other_samples_within_a_checkpoint_are_no_checkpoint(runs: Path) -> None:

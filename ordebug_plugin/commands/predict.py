@@ -48,7 +48,9 @@ def add_parser(commands: Subparsers) -> None:
         help="what pass@k counts (default %(default)s: preservation of at least .999)",
     )
     parser.add_argument(
-        "--by", metavar="NAME", help="predictor to rank by (default pass@256, pass@64 or loss, as all or most have)"
+        "--by",
+        metavar="NAME",
+        help="predictor to rank by, as pass@64 (default pass@1 of samples or loss, as all or most have)",
     )
     parser.add_argument("--md", type=Path, metavar="FILE.md", help="write it as Markdown")
     parser.add_argument("--page", type=Path, metavar="FILE.html", help="write one self-contained page with plots")
