@@ -18,15 +18,13 @@ import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any, Protocol
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
-
-T = TypeVar("T")
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
@@ -72,13 +70,9 @@ class ThreadSeat:
         self._host = Host(work_limit, models_kept)
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
 
-    async def run(self, function: Callable[[Host], T]) -> T:
-        """Calls a function with the host, in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._host)
-
     async def call(self, method: str, *arguments: Any) -> Any:
         """See `Seat`."""
-        return await self.run(lambda host: getattr(host, method)(*arguments))
+        return await asyncio.get_running_loop().run_in_executor(self._thread, getattr(self._host, method), *arguments)
 
     async def ready(self) -> None:
         """See `Seat`."""
@@ -238,22 +232,19 @@ class ProcessSeat:
                 answer.set_exception(JudgeLostError(reason))
 
 
-SeatT = TypeVar("SeatT", bound=Seat)
-
-
-class Seats(Generic[SeatT]):
+class Seats:
     """The seats of a run.
 
     Attributes:
         all: Every one.
     """
 
-    def __init__(self, seats: Sequence[SeatT]) -> None:
+    def __init__(self, seats: Sequence[Seat]) -> None:
         self.all = tuple(seats)
-        self._at: dict[str, SeatT] = {}
+        self._at: dict[str, Seat] = {}
 
     @contextmanager
-    def take(self, problem_hash: str) -> Iterator[SeatT]:
+    def take(self, problem_hash: str) -> Iterator[Seat]:
         """A seat for an episode, which stays there because its model is loaded.
 
         It is the one that the fewest episodes hold. Samples of a problem share one, unless it has twice as many
@@ -272,7 +263,7 @@ class Seats(Generic[SeatT]):
 
 
 @contextmanager
-def seated(seats: Sequence[SeatT]) -> Iterator[Seats[SeatT]]:
+def seated(seats: Sequence[Seat]) -> Iterator[Seats]:
     """Seats for a run: closed at its end, abandoned where an exception ends it."""
     try:
         yield Seats(seats)

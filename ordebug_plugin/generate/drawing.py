@@ -17,7 +17,7 @@ from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
 from ordebug_plugin.generate.proof import Bench, Proof, is_infeasible, optimum, prove
 from ordebug_plugin.generate.themes import THEMES
-from ordebug_plugin.verify.parallel import judge_of
+from ordebug_plugin.parallel import judge_of
 
 # Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
 WORK_LIMIT = 0.5

@@ -14,6 +14,7 @@ from gurobipy import GRB
 from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape
 from ordebug_plugin.errors import ProblemError, SolverError
 from ordebug_plugin.linear import Terms
+from ordebug_plugin.model_files import model_file
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.messages import reading_messages
 from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
@@ -199,14 +200,15 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         ProblemError: Gurobi cannot read it.
         SolverError: Gurobi failed.
     """
-    try:
-        model = gp.read(str(problem.path), env)
-    except gp.GurobiError as error:
-        if error.errno not in _READ_ERRORS:
-            raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
-        reason = "; ".join((*reading_messages(problem.path), *(() if error.errno == 0 else (str(error),))))
-        reason = " ".join((reason or str(error)).split())
-        raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
+    with model_file(problem) as path:
+        try:
+            model = gp.read(str(path), env)
+        except gp.GurobiError as error:
+            if error.errno not in _READ_ERRORS:
+                raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+            reason = "; ".join((*reading_messages(path), *(() if error.errno == 0 else (str(error),))))
+            reason = " ".join((reason or str(error)).replace(str(path), str(problem.path)).split())
+            raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
     constrs, columns = model.getConstrs(), model.getVars()
     try:
         written_rows = model.getAttr(GRB.Attr.ConstrName)

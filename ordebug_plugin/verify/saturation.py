@@ -17,6 +17,7 @@ from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import LicenseLimitError, ProblemError
 from ordebug_plugin.kinship import identify, kin
 from ordebug_plugin.metrics import measure_scores
+from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import Scores, score
@@ -26,7 +27,6 @@ from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import IIS
 from ordebug_plugin.verify.guessing import Choice, Leak, find_leak
 from ordebug_plugin.verify.names import name_features, word_features
-from ordebug_plugin.verify.parallel import call_each, judge_of
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 from ordebug_plugin.verify.shapes import shape_features
 from ordebug_plugin.workers import Lost
@@ -120,7 +120,7 @@ def measure_saturation(
     path: Path,
     *,
     limit: int | None = None,
-    workers: int = 0,
+    workers: Crew = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
     on_progress: Callable[[Played], None] | None = None,
 ) -> Saturation:
@@ -129,7 +129,7 @@ def measure_saturation(
     Args:
         path: See `problem.load_benchmark`.
         limit: Only the first so many problems.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         work_limit: Gurobi work units per solve.
         on_progress: Called with what came of every problem.
 
