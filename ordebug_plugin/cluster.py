@@ -53,8 +53,8 @@ class Cluster:
         function: Callable[..., Any],
         calls: Sequence[tuple[Any, ...]],
         timeout: float,
-        on_end: Callable[[int, Any], None],
-    ) -> None:
+        on_end: Callable[[int, Any], None] = lambda _number, _result: None,
+    ) -> list[Any]:
         """Calls a function of a module once for each tuple of arguments; see `workers.Workers.map`.
 
         Args:
@@ -63,17 +63,21 @@ class Cluster:
             timeout: Seconds for a call, after which its process is killed.
             on_end: Called with a call's number and its result, in the order in which they end.
 
+        Returns:
+            A result per call, `Lost` where its process was killed or died.
+
         Raises:
             InputError: Ray is not installed, or the cluster cannot be reached.
             SolverError: A node has other versions than this one, or nobody does the work.
         """
-        ray = _connected(self.address)
+        ray = self.connect()
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_work)
         ours = _versions()
         slots = self._slots(ray)
         size = max(1, min(_CALLS, len(calls) // (slots * _TASKS)))
         waiting = deque(range(0, len(calls), size))
         running: dict[Any, int] = {}
+        results: list[Any] = [None] * len(calls)
         heard = time.monotonic()
         try:
             while waiting or running:
@@ -87,6 +91,7 @@ class Cluster:
                     first = running.pop(reference)
                     n = min(size, len(calls) - first)
                     for number, result in enumerate(_result(ray, reference, n), first):
+                        results[number] = result
                         on_end(number, result)
                 if done:
                     heard = time.monotonic()
@@ -96,6 +101,15 @@ class Cluster:
         finally:
             for reference in running:  # nobody's result any more
                 ray.cancel(reference, force=True)
+        return results
+
+    def connect(self) -> Any:
+        """Ray, connected to this cluster; a process has one connection, until it ends.
+
+        Raises:
+            InputError: Ray is not installed, or there is no cluster.
+        """
+        return _connected(self.address)
 
     def _slots(self, ray: Any) -> int:
         cpus = max(1, int(ray.cluster_resources().get("CPU", 0)))
@@ -103,11 +117,6 @@ class Cluster:
 
 
 def _connected(address: str) -> Any:
-    """Ray, connected to a cluster; one for each process, until it ends.
-
-    Raises:
-        InputError: Ray is not installed, or there is no cluster.
-    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray  # noqa: PLC0415  # an extra, and slow to import

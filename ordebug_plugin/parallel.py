@@ -6,8 +6,10 @@ results are the same, in the same order, wherever and by however many they were 
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.cluster import Cluster
@@ -24,6 +26,16 @@ Crew = int | Cluster
 def judge_of(work_limit: float) -> Judge:
     """The judge of this process; problems come one after the other, so it keeps one model."""
     return Judge(work_limit=work_limit, models_kept=1)
+
+
+def scratch_folder() -> Path:
+    """A folder of this process alone, gone with it."""
+    return Path(_scratch().name)
+
+
+@lru_cache(maxsize=1)
+def _scratch() -> tempfile.TemporaryDirectory[str]:
+    return tempfile.TemporaryDirectory(prefix="ordebug-scratch-")
 
 
 def call_each(
