@@ -15,7 +15,7 @@ from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
 # The frameworks' environments may hold DeepSpeed besides.
-TOGETHER = (("llamafactory", "deepspeed"), ("swift", "deepspeed"), ("llamafactory", "dev"), ("swift", "dev"))
+TOGETHER = (("llamafactory", "deepspeed"), ("swift", "deepspeed"), ("llamafactory", "ray", "dev"), ("swift", "ray", "dev"))
 
 
 def main() -> int:
