@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ordebug_plugin.cli import main
+from ordebug_plugin.cli import _parser, main
 from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.grading import Task
@@ -24,7 +24,7 @@ from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import dump_task, load_task
 from ordebug_plugin.workers import Lost
-from tests.conftest import REPO
+from tests.conftest import REPO, documented
 from tests.served import episodes_of, figures_of, write_bench
 from tests.toys import answer
 
@@ -175,6 +175,12 @@ def test_without_ray_the_extra_is_named(bench: Path) -> None:
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 2
     assert "pip install 'ordebug-plugin[ray]'" in done.stderr
+
+
+@pytest.mark.parametrize("words", documented("--ray"), ids=" ".join)
+def test_a_documented_command_is_one(words: list[str]) -> None:
+    assert words[0] == "ordebug"
+    assert _parser().parse_args(words[1:]).ray in ("auto", "10.0.0.1:6379")
 
 
 def test_no_process_and_a_cluster_contradict_each_other(bench: Path, capsys: pytest.CaptureFixture[str]) -> None:
