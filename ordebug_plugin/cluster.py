@@ -9,6 +9,8 @@ from __future__ import annotations
 import logging
 import os
 import platform
+import signal
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
@@ -125,10 +127,14 @@ def _connected(address: str) -> Any:
     if not ray.is_initialized():
         if address.startswith("ray://") and find_spec("grpc") is None:
             raise InputError(f"an address like {address} needs Ray's client: pip install 'ray[client]'")
+        before = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
             raise InputError(f"no Ray cluster at {address}: {error}; `ray start --head` starts one") from error
+        finally:
+            if before is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray takes it; how a command ends is ours to say
     return ray
 
 

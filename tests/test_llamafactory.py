@@ -99,7 +99,7 @@ class TestRecipes:
         options.update(bf16=False, output_dir=str(tmp_path))
         _, _, training_args, _, _ = get_train_args(options)
         plain = recipe("sft.yaml")["gradient_accumulation_steps"]
-        assert training_args.gradient_accumulation_steps * 2 == plain  # twice the GPUs, the same batch
+        assert int(training_args.gradient_accumulation_steps) * 2 == plain  # twice the GPUs, the same batch
 
     @pytest.mark.parametrize("name", ["merge.yaml", "cpu/merge.yaml"])
     def test_merge_recipe_is_accepted_by_their_parser(self, name: str) -> None:

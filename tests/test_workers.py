@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import subprocess
 import sys
@@ -61,6 +62,32 @@ def test_an_interrupted_command_leaves_no_process_and_no_folder(
     assert "Traceback" not in said
     assert not [name for name in os.listdir("/proc") if name.isdigit() and _group(name) == process.pid]
     assert not any(scratch.iterdir())
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_gurobi(tmp_path: Path) -> None:
+    """Alone with one problem there is no worker, and Gurobi would answer Ctrl-C by ending its solve."""
+    rng, rows, columns = random.Random(0), 5, 40
+    text = "Minimize\n obj: x0\nSubject To\n"  # market split: no point, and nothing but search to see it
+    for row in range(rows):
+        weights = [rng.randrange(100) for _ in range(columns)]
+        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
+        text += f" r{row}: {terms} = {sum(weights) // 2}\n"
+    (tmp_path / "split.lp").write_text(text + "Binaries\n " + " ".join(f"x{c}" for c in range(columns)) + "\nEnd\n")
+    out = tmp_path / "run"
+    arguments = ["eval", str(tmp_path / "split.lp"), "--agent", "drop-first", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ordebug_plugin.cli", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # as above
+    )
+    while process.poll() is None and not (out / "config.yaml").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)  # most likely enough to be inside Gurobi; before that it must end likewise
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "the same command starts again" in said
 
 
 def _group(pid: str) -> int | None:
