@@ -29,8 +29,9 @@ from ordebug_plugin.evaluate.recorded import style_of
 from ordebug_plugin.evaluate.replay import Replayed, replay_run
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.files import write_text
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.solver import Judge, gurobi_version
+from ordebug_plugin.solver import gurobi_version
 
 _SHOWN = 20
 
@@ -77,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     if options.ledger is not None and options.ledger.exists():
         raise InputError(f"{options.ledger} is there already: name another file, or delete it first")
     work_limit = float(config["work_limit"])
-    with Judge(work_limit=work_limit) as judge:
+    with make_judge(work_limit=work_limit) as judge:
         parameters = judge.parameters
     versions = (str(config["versions"]["gurobi"]), gurobi_version())
     if versions[0] != versions[1]:

@@ -16,9 +16,9 @@ from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError
 from ordebug_plugin.exploits import Finding, check_problem
 from ordebug_plugin.files import write_text
 from ordebug_plugin.grading import REWARD_WORK_LIMIT, Grader
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.reward import PRESETS, Weights
-from ordebug_plugin.solver import Judge
 
 _MAX_SHOWN = 10
 
@@ -55,10 +55,11 @@ def run_check(options: argparse.Namespace) -> int:
     """
     composites = PRESETS if options.weights is None else {"yours": _weights(options.weights)}
     problems = load_benchmark(options.bench).problems[: options.limit]
-    grader = Grader()
+    grader = Grader(make_judge=make_judge)
     findings: list[Finding] = []
     unusable: list[str] = []
-    with Judge(work_limit=REWARD_WORK_LIMIT, models_kept=1) as judge, progress("exploits", len(problems)) as advance:
+    asked = make_judge(work_limit=REWARD_WORK_LIMIT, models_kept=1)
+    with asked as judge, progress("exploits", len(problems)) as advance:
         for problem in problems:
             try:
                 findings += check_problem(grader, judge, problem, composites)

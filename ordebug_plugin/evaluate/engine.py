@@ -1,7 +1,7 @@
 """The episodes of a run: many in flight on one event loop, the solver beside it.
 
 A served model is asked from the loop, and its answers are judged at the seats. A built-in agent asks the solver itself,
-so its whole episode is played there.
+so it takes its turns there.
 """
 
 from __future__ import annotations
@@ -9,19 +9,17 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING
 
 from ordebug_plugin.agents import Agent
-from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
-from ordebug_plugin.evaluate.host import Host, Job, JudgeLostError, State
-from ordebug_plugin.evaluate.seats import Seat, Seats, SeatT, ThreadSeat, make_seats, seated
-from ordebug_plugin.rollout import lost_episode, play
+from ordebug_plugin.evaluate.host import Job, JudgeLostError, State
+from ordebug_plugin.evaluate.seats import ProcessSeat, Seats, make_seats, seated
+from ordebug_plugin.rollout import lost_episode
 
 if TYPE_CHECKING:  # the openai client takes a second to import
     from ordebug_plugin.agents.chat import ChatAgent, Connection
@@ -103,7 +101,7 @@ def play_jobs(
 
     Raises:
         SolverError: No judge can be made.
-        KeyboardInterrupt: Ctrl-C. Episodes under way are given up; threads may still be inside Gurobi for a while.
+        KeyboardInterrupt: Ctrl-C. Episodes under way are given up.
     """
     if jobs:
         asyncio.run(_play_jobs(jobs, player, course, on_result, on_think))
@@ -118,15 +116,9 @@ async def _play_jobs(
 ) -> None:
     n = min(course.concurrency, len(jobs))
     if isinstance(player, BuiltIn):
-        stop = threading.Event()
-        # Their agents think where the judge is: a thread for each.
-        threads = [ThreadSeat(course.work_limit, models_kept=1) for _ in range(n)]
-        with seated(threads) as seats:
-            try:
-                await _work(jobs, n, seats, partial(_play_built_in, player, course, stop), on_result)
-            except BaseException:
-                stop.set()  # episodes under way end before their next turn
-                raise
+        with seated(make_seats(n, course.work_limit)) as seats:
+            await asyncio.gather(*(seat.ready() for seat in seats.all))
+            await _work(jobs, n, seats, partial(_play_built_in, player, course), on_result)
         return
     async with player.chat.connected(n, player.think, on_think) as connection:
         with seated(make_seats(n, course.work_limit, _AHEAD)) as seats:
@@ -138,8 +130,8 @@ async def _play_jobs(
 async def _work(
     jobs: Sequence[Job],
     n: int,
-    seats: Seats[SeatT],
-    play_one: Callable[[Job, SeatT], Awaitable[Episode]],
+    seats: Seats,
+    play_one: Callable[[Job, ProcessSeat], Awaitable[Episode]],
     on_result: Callable[[int, Episode | Unusable], None],
 ) -> None:
     """Keeps `n` episodes under way until all jobs are done."""
@@ -168,12 +160,15 @@ async def _work(
             task.cancel()
 
 
-async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event, job: Job, seat: ThreadSeat) -> Episode:
-    def whole(host: Host) -> Episode:
-        env = RepairEnv(host.judge, job.problem, course.max_steps)
-        return play(env, player.agents[job.sample], sample=job.sample, stopped=stop.is_set)
-
-    return await seat.run(whole)
+async def _play_built_in(player: BuiltIn, course: Course, job: Job, seat: ProcessSeat) -> Episode:
+    key = next(_KEYS)
+    try:
+        episode: Episode | None = await seat.call("begin_played", key, job, course.max_steps, player.agents[job.sample])
+        while episode is None:
+            episode = await seat.call("play_turn", key)
+    except JudgeLostError as failure:
+        return lost_episode(job.problem, job.sample, failure)
+    return episode
 
 
 class _Clock:
@@ -196,7 +191,7 @@ class _Clock:
             self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
 
 
-async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
+async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: ProcessSeat) -> Episode:
     key = next(_KEYS)
     clock = _Clock(player.episode_timeout)
     judging = True
@@ -230,7 +225,7 @@ async def _play_served(player: Served, course: Course, connection: Connection, j
 _LEFT: set[asyncio.Task[None]] = set()
 
 
-def _leave(seat: Seat, key: int, late: ServerError) -> None:
+def _leave(seat: ProcessSeat, key: int, late: ServerError) -> None:
     """Gives up an episode that is being judged; until the judge has heard of it, its seat counts as taken."""
     seat.taken += 1
 

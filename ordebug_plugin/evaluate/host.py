@@ -1,10 +1,14 @@
-"""The judge's side of the episodes of a served model: what an answer did, and what to ask next."""
+"""The judge's side of the episodes of a run: what an answer did, and what to ask next.
+
+Built-in agents are asked here, since they ask the judge; a served model is asked by the event loop.
+"""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import cached_property
 
+from ordebug_plugin.agents import Agent
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Episode, Reply
 from ordebug_plugin.errors import OrdebugError, SolverError
@@ -48,6 +52,7 @@ class Host:
     def __init__(self, work_limit: float, models_kept: int) -> None:
         self._work_limit, self._models_kept = work_limit, models_kept
         self._episodes: dict[int, tuple[Rollout, Style]] = {}
+        self._played: dict[int, tuple[Rollout, Agent, Observation]] = {}
 
     @cached_property
     def judge(self) -> Judge:
@@ -98,6 +103,37 @@ class Host:
             JudgeLostError: As in `take`.
         """
         return self._next(key, self._rollout(key).give_up(failure))
+
+    def begin_played(self, key: int, job: Job, max_steps: int, agent: Agent) -> Episode | None:
+        """Starts an episode of a built-in agent; arguments and exceptions as of `begin`.
+
+        Returns:
+            The episode where the solver failed; None where it goes on.
+        """
+        rollout = Rollout(RepairEnv(self.judge, job.problem, max_steps), job.sample)
+        return self._keep(key, rollout, agent, rollout.start())
+
+    def play_turn(self, key: int) -> Episode | None:
+        """Lets the agent of an episode take a turn.
+
+        One turn and not the whole episode: what takes long is a turn, and so each has the limit of a question.
+
+        Returns:
+            The episode as it ended; None where it goes on.
+
+        Raises:
+            JudgeLostError: As in `take`.
+        """
+        if key not in self._played:
+            raise JudgeLostError(LOST)
+        rollout, agent, observation = self._played.pop(key)
+        return self._keep(key, rollout, agent, rollout.turn(agent, observation))
+
+    def _keep(self, key: int, rollout: Rollout, agent: Agent, state: Observation | Episode) -> Episode | None:
+        if isinstance(state, Episode):
+            return state
+        self._played[key] = rollout, agent, state
+        return None
 
     def close(self) -> None:
         """Frees the judge."""

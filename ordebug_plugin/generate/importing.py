@@ -25,6 +25,7 @@ from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.proof import Bench, Proof, prove
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.generate.undo import undo
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, reading_messages
 from ordebug_plugin.specification import Specification
@@ -100,7 +101,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
     refused: list[Refused] = []
     warnings: list[tuple[Path, str]] = []
     infeasible = 0
-    with Judge(work_limit=work_limit, models_kept=4) as judge, tempfile.TemporaryDirectory() as scratch:
+    with make_judge(work_limit=work_limit, models_kept=4) as judge, tempfile.TemporaryDirectory() as scratch:
         bench = Bench(judge, Path(scratch))
         for number, path in enumerate(paths):
             name = f"m{number:04d}"

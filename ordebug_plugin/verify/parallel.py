@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from functools import lru_cache
 from typing import Any
 
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.workers import Workers
 
@@ -18,7 +19,7 @@ _SLICE = 16
 @lru_cache(maxsize=1)
 def judge_of(work_limit: float) -> Judge:
     """The judge of this process; problems come one after the other, so it keeps one model."""
-    return Judge(work_limit=work_limit, models_kept=1)
+    return make_judge(work_limit=work_limit, models_kept=1)
 
 
 def call_each(
@@ -43,7 +44,7 @@ def call_each(
         OSError: No process can be started.
     """
     results: list[Any] = []
-    pool = Workers(workers) if workers and len(calls) > 1 else None
+    pool = Workers(workers) if workers and calls else None
     size = 1 if pool is None else _SLICE * workers
     try:
         for start in range(0, len(calls), size):
