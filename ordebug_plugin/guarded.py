@@ -14,13 +14,14 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Any
 
+from ordebug_plugin import solver
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
-from ordebug_plugin.solver import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge, Licence
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 from ordebug_plugin.workers import KILLABLE_VARIABLE, Lost, Workers
@@ -30,6 +31,9 @@ HANG_VARIABLE = "ORDEBUG_HANG"
 # seconds). One that takes longer hangs.
 _HANG = 1800.0
 _HANG_PER_WORK = 30.0  # the same for a work limit that is higher
+# Seconds until Gurobi has its licence: a server that is there answers at once, and Gurobi itself gives up after 20 or,
+# asking a token server that accepts and says nothing, never.
+_START = 120.0
 
 
 def hang_limit(work_limit: float) -> float:
@@ -48,6 +52,47 @@ def hang_limit(work_limit: float) -> float:
     if not 0 < seconds < float("inf"):
         raise InputError(f"the environment variable {HANG_VARIABLE} must be a number of seconds above 0, not {text!r}")
     return seconds
+
+
+def start_limit(hang: float) -> float:
+    """Seconds for the start of a judge, of which a question may take so many."""
+    return min(hang, _START)
+
+
+def no_start(seconds: float) -> SolverError:
+    """What is raised where a judge has not started by then."""
+    return SolverError(
+        f"Gurobi did not start within {seconds:g} s: can its licence, token or compute server be reached? "
+        "`ordebug doctor` says which is asked"
+    )
+
+
+def probe_licence() -> Licence:
+    """The licence in use, found out in a process that is killed where its server does not answer.
+
+    Raises:
+        InputError: What is set for licences makes no sense.
+        SolverError: Gurobi cannot start.
+    """
+    processes, seconds = Workers(1), start_limit(hang_limit(DEFAULT_WORK_LIMIT))
+    try:
+        (result,) = processes.map(_probe, [()], seconds)
+    except OSError as error:
+        raise SolverError(f"a process to start Gurobi in cannot be started: {error}") from error
+    finally:
+        processes.close()
+    if isinstance(result, Lost):
+        raise no_start(seconds)
+    if isinstance(result, OrdebugError):
+        raise result
+    return result  # type: ignore[no-any-return]
+
+
+def _probe() -> Licence | OrdebugError:
+    try:
+        return solver.probe_licence()
+    except OrdebugError as error:
+        return error
 
 
 def make_judge(
@@ -100,7 +145,7 @@ class GuardedJudge(Judge):
         self._shapes: OrderedDict[str, Shape] = OrderedDict()
         self._shapes_kept = models_kept
         try:
-            self._parameters: dict[str, float] = self._ask("parameters")
+            self._parameters: dict[str, float] = self._start()
         except SolverError:
             self.close()
             raise
@@ -159,6 +204,10 @@ class GuardedJudge(Judge):
         """See `Judge`."""
         return self._ask("is_irreducible", problem, edits)  # type: ignore[no-any-return]
 
+    def is_hairline(self, problem: Problem, edits: Edits = NO_EDITS) -> bool:
+        """See `Judge`."""
+        return self._ask("is_hairline", problem, edits)  # type: ignore[no-any-return]
+
     def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
         """See `Judge`."""
         return self._ask("relaxation", problem, edits)  # type: ignore[no-any-return]
@@ -179,15 +228,28 @@ class GuardedJudge(Judge):
         """See `Judge`."""
         return self._ask("can_hold", problem, restoration, work_limit)  # type: ignore[no-any-return]
 
+    def _start(self) -> dict[str, float]:
+        seconds = start_limit(self._hang)
+        result = self._call("parameters", (), seconds)
+        if isinstance(result, Lost):
+            raise no_start(seconds)
+        return result  # type: ignore[no-any-return]
+
     def _ask(self, question: str, problem: Problem | None = None, *arguments: object) -> Any:
-        asked = () if problem is None else (problem, *arguments)
-        try:
-            (result,) = self._process.map(_answer, [(self._settings, question, asked)], self._hang)
-        except OSError as error:
-            raise SolverError(f"a process to judge in cannot be started: {error}") from error
+        result = self._call(question, () if problem is None else (problem, *arguments), self._hang)
         if isinstance(result, Lost):
             where = "" if problem is None else f"{problem.path}: "
             raise SolverError(f"{where}{result.reason} ({HANG_VARIABLE} sets the limit)")
+        return result
+
+    def _call(self, question: str, arguments: tuple[object, ...], seconds: float) -> Any:
+        """The answer; `Lost` where the process took longer, or died."""
+        try:
+            (result,) = self._process.map(_answer, [(self._settings, question, arguments)], seconds)
+        except OSError as error:
+            raise SolverError(f"a process to judge in cannot be started: {error}") from error
+        if isinstance(result, Lost):
+            return result
         answer, failure = result
         if failure is not None:
             raise failure

@@ -19,6 +19,7 @@ from ordebug_plugin.verdict import Status, Verdict
 from ordebug_plugin.verify.benchmark import BenchmarkCheck, check_benchmark
 from ordebug_plugin.verify.facts import find_facts
 from ordebug_plugin.verify.finding import Check, Ruling
+from ordebug_plugin.verify.parallel import judge_of
 from tests.toys import CONFLICT, FEASIBLE, PLANS, write_problem
 
 N = 40
@@ -147,6 +148,8 @@ class TestOwnBenchmarks:
             raise SolverError("out of memory")
 
         monkeypatch.setattr(Judge, "can_hold", fail)
+        monkeypatch.setenv("ORDEBUG_KILLABLE", "1")  # judged in this process
+        judge_of.cache_clear()
         assert main(["bench", "check", str(made), "--limit", "2", "--workers", "0"]) == 1
         captured = capsys.readouterr()
         assert "of 2 problems: 0 proven, 0 wrong, 2 unchecked" in captured.out

@@ -24,7 +24,7 @@ from typing import Any
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
-from ordebug_plugin.guarded import HANG_VARIABLE, hang_limit
+from ordebug_plugin.guarded import HANG_VARIABLE, hang_limit, no_start, start_limit
 from ordebug_plugin.workers import KILLABLE_VARIABLE
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
@@ -48,7 +48,7 @@ class ProcessSeat:
     def __init__(self, work_limit: float, models_kept: int, hang: float) -> None:
         self.taken = 0
         self._arguments = (work_limit, models_kept)
-        self._hang = hang
+        self._hang = self._limit = hang
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: deque[asyncio.Future[Any]] = deque()  # answers come in the order of the questions
         self._began = 0.0  # when the process began with the first of them
@@ -71,14 +71,24 @@ class ProcessSeat:
             self._began = loop.time()
         self._asked.append(answer)
         if self._alarm is None:
-            self._alarm = loop.call_later(self._hang, self._ring)
+            self._alarm = loop.call_later(self._limit, self._ring)
         self._unsent += _HEAD.pack(len(message)) + message
         self._write()
         return await answer
 
     async def ready(self) -> None:
-        """Comes back when the judge can work."""
-        await self.call("ready")
+        """Comes back when the judge can work.
+
+        Raises:
+            SolverError: It cannot be made, or not in time: its licence server does not answer.
+        """
+        self._limit = start_limit(self._hang)
+        try:
+            await self.call("ready")
+        except JudgeLostError as failure:
+            raise no_start(self._limit) from failure
+        finally:
+            self._limit = self._hang
 
     def close(self) -> None:
         """Ends the process at once, also inside Gurobi."""
@@ -153,10 +163,10 @@ class ProcessSeat:
     def _ring(self) -> None:
         """Looks whether the process hangs, and again when it could: a timer for every question would cost more."""
         loop = asyncio.get_running_loop()
-        left = self._began + self._hang - loop.time()
+        left = self._began + self._limit - loop.time()
         self._alarm = loop.call_later(left, self._ring) if self._asked and left > 0 else None
         if self._asked and left <= 0:
-            self._lose(f"the process that judged the episode did not answer within {self._hang:g} s ({HANG_VARIABLE})")
+            self._lose(f"the process that judged the episode did not answer within {self._limit:g} s ({HANG_VARIABLE})")
 
     def _lose(self, reason: str = LOST) -> None:
         """Ends the process; whoever waits for it is told."""

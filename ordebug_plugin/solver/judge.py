@@ -22,12 +22,12 @@ from gurobipy import GRB
 
 from ordebug_plugin import points
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape
-from ordebug_plugin.errors import LicenseLimitError, SolverError
+from ordebug_plugin.errors import LicenseLimitError, MemoryLimitError, SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
-from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_irreducible, is_refuted
+from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_hairline, is_irreducible, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.environment import start_environment
 from ordebug_plugin.solver.ledger import Call
@@ -35,7 +35,14 @@ from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
-from ordebug_plugin.solver.search import Found, Search, drop_objective, environment_parameters
+from ordebug_plugin.solver.search import (
+    OUT_OF_MEMORY,
+    OVERDUE,
+    Found,
+    Search,
+    drop_objective,
+    environment_parameters,
+)
 from ordebug_plugin.solver.writing import written
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
@@ -186,6 +193,17 @@ class Judge:
             return False
         return self._remember(problem, edits, "irreducible", lambda loaded, _: is_irreducible(loaded, edits, iis))
 
+    def is_hairline(self, problem: Problem, edits: Edits = NO_EDITS) -> bool:
+        """Whether a model that Gurobi calls feasible is so within its tolerances alone: infeasible with 1e-9.
+
+        Gurobi accepts a point that violates rows and bounds by 1e-6, and whole numbers by 1e-5. What no point violates
+        by less than 1e-9 cannot be told from feasible at all.
+
+        Raises:
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "hairline", is_hairline)
+
     def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
         """The cheapest repair of the model under edits; None where it cannot be computed.
 
@@ -285,13 +303,15 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
     try:
         yield
     except SolverError as error:
-        raise SolverError(f"{problem.path}: {error}") from error
+        raise type(error)(f"{problem.path}: {error}") from error
     except gp.GurobiError as error:
         if error.errno == SIZE_LIMITED:
             raise LicenseLimitError(
                 f"{problem.path}: the model is larger than this Gurobi licence allows (2000 rows, 2000 columns in the "
                 "wheel's own). Set GRB_LICENSE_FILE to a full licence."
             ) from error
+        if error.errno == GRB.Error.OUT_OF_MEMORY:
+            raise MemoryLimitError(f"{problem.path}: {OUT_OF_MEMORY}") from error
         raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
 
 
@@ -333,7 +353,7 @@ def _verdict(found: Found) -> Verdict:
     if found.status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
         return Verdict(Status.LIMIT if found.values is None else Status.FEASIBLE)
     if found.status == GRB.TIME_LIMIT:
-        raise SolverError("Gurobi did not return in time, although within its WorkLimit: the machine is overloaded")
+        raise SolverError(OVERDUE)
     raise SolverError(f"Gurobi ended with the unexpected status {found.status}")
 
 
