@@ -12,7 +12,7 @@ from collections import OrderedDict
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ordebug_plugin import solver
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape
@@ -25,6 +25,9 @@ from ordebug_plugin.solver import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge, L
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 from ordebug_plugin.workers import KILLABLE_VARIABLE, Lost, Workers
+
+if TYPE_CHECKING:
+    from ordebug_plugin.arrays import Arrays
 
 HANG_VARIABLE = "ORDEBUG_HANG"
 # Seconds for one question, which is several calls of Gurobi, each under the work limit (by default 60, about as many
@@ -183,6 +186,10 @@ class GuardedJudge(Judge):
     def outline(self, problem: Problem) -> Outline:
         """See `Judge`."""
         return self._ask("outline", problem)  # type: ignore[no-any-return]
+
+    def arrays(self, problem: Problem, edits: Edits = NO_EDITS) -> Arrays:
+        """See `Judge`."""
+        return self._ask("arrays", problem, edits)  # type: ignore[no-any-return]
 
     def others(self, problem: Problem) -> Mapping[str, str]:
         """See `Judge`."""

@@ -139,6 +139,22 @@ def add_work_limit_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_cross_check_option(parser: argparse._ActionsContainer, what: str) -> None:
+    """Adds ``--cross-check``.
+
+    Args:
+        parser: Where to.
+        what: What is asked again.
+    """
+    parser.add_argument(
+        "--cross-check",
+        choices=["highs"],
+        metavar="SOLVER",
+        help=f"ask another solver (highs, which comes with scipy and needs no licence) about {what}, and say where and "
+        "why it differs; a model beyond the Gurobi licence gets its verdict",
+    )
+
+
 def add_workers_option(parser: argparse._ActionsContainer) -> None:
     """Adds ``--workers``; `workers` reads it."""
     parser.add_argument(

@@ -15,7 +15,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -45,6 +45,9 @@ from ordebug_plugin.solver.search import (
 )
 from ordebug_plugin.solver.writing import written
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
+
+if TYPE_CHECKING:
+    from ordebug_plugin.arrays import Arrays
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
 DEFAULT_WORK_LIMIT = 60.0
@@ -136,6 +139,17 @@ class Judge:
             ProblemError: Gurobi cannot read the file.
         """
         return outline(self._load(problem))
+
+    def arrays(self, problem: Problem, edits: Edits = NO_EDITS) -> Arrays:
+        """The model under edits as arrays, for other solvers; of any size, whatever the licence.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        from ordebug_plugin.solver.arraying import arrays  # noqa: PLC0415  # scipy.sparse takes half a second to import
+
+        with _gurobi_errors(problem):
+            return arrays(self._load(problem).rewritten(edits.rewrites), edits)
 
     def others(self, problem: Problem) -> Mapping[str, str]:
         """What the model holds beside rows, bounds and linear costs: each such part, to what it says.
