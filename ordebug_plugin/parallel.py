@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.cluster import Cluster
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.workers import Workers
 
@@ -25,7 +26,7 @@ Crew = int | Cluster
 @lru_cache(maxsize=1)
 def judge_of(work_limit: float) -> Judge:
     """The judge of this process; problems come one after the other, so it keeps one model."""
-    return Judge(work_limit=work_limit, models_kept=1)
+    return make_judge(work_limit=work_limit, models_kept=1)
 
 
 def scratch_folder() -> Path:
@@ -101,7 +102,7 @@ def run_each(
     """
     if isinstance(workers, Cluster):
         workers.map(function, calls, HANG, on_end)
-    elif workers == 0 or len(calls) < 2:  # a process takes longer to start than most calls
+    elif workers == 0:
         for number, call in enumerate(calls):
             on_end(number, function(*call))
     else:

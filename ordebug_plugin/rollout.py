@@ -71,6 +71,14 @@ class Rollout:
             return self.give_up(failure)
         return self._episode(name_outcome(transition.outcome, self._turns), repair, None)
 
+    def turn(self, agent: Agent, observation: Observation) -> Observation | Episode:
+        """Lets an agent take a turn; a failing server or solver ends the episode."""
+        try:
+            reply = agent.act(self._env, observation)
+        except (ServerError, SolverError) as failure:
+            return self.give_up(failure)
+        return self.take(reply)
+
     def give_up(self, failure: OrdebugError) -> Episode:
         """The episode, lost to infrastructure."""
         return self._episode(None, None, failure)
@@ -132,11 +140,7 @@ def play(
     rollout = Rollout(env, sample, thorough=thorough)
     state = rollout.start()
     while not isinstance(state, Episode):
-        try:
-            reply = agent.act(env, state)
-        except (ServerError, SolverError) as failure:
-            return rollout.give_up(failure)
-        state = rollout.take(reply)
+        state = rollout.turn(agent, state)
     return state
 
 

@@ -35,6 +35,8 @@ class Lost:
     reason: str
 
 
+# Set in processes that somebody kills where they hang: what they call needs no other guard (`guarded`).
+KILLABLE_VARIABLE = "ORDEBUG_KILLABLE"
 # A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
 # while a pipe is full, nobody would look at the time.
 _AHEAD = 2
@@ -67,7 +69,7 @@ class _Worker:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path, "TMPDIR": scratch},
+                env={**os.environ, "PYTHONPATH": path, "TMPDIR": scratch, KILLABLE_VARIABLE: "1"},
             )
         except OSError:
             self.pipe.close()

@@ -141,6 +141,22 @@ def add_work_limit_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
+def add_cross_check_option(parser: argparse._ActionsContainer, what: str) -> None:
+    """Adds ``--cross-check``.
+
+    Args:
+        parser: Where to.
+        what: What is asked again.
+    """
+    parser.add_argument(
+        "--cross-check",
+        choices=["highs"],
+        metavar="SOLVER",
+        help=f"ask another solver (highs, which comes with scipy and needs no licence) about {what}, and say where and "
+        "why it differs; a model beyond the Gurobi licence gets its verdict",
+    )
+
+
 def add_workers_option(parser: argparse._ActionsContainer, whose: str = "") -> None:
     """Adds ``--workers`` and ``--ray``; `workers` reads them.
 

@@ -19,10 +19,10 @@ from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.host import Job, JudgeLostError, State
-from ordebug_plugin.evaluate.seats import Seat, Seats, make_seats, seated
+from ordebug_plugin.evaluate.seats import ProcessSeat, Seats, make_seats, seated
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.parallel import Crew, judge_of, run_each
 from ordebug_plugin.rollout import lost_episode, play
-from ordebug_plugin.solver import Judge
 from ordebug_plugin.workers import Lost
 
 if TYPE_CHECKING:  # the openai client takes a second to import
@@ -108,14 +108,14 @@ def play_jobs(
     Raises:
         SolverError: No judge can be made, or the Ray cluster cannot do the work.
         InputError: There is no such Ray cluster.
-        KeyboardInterrupt: Ctrl-C. Episodes under way are given up; threads may still be inside Gurobi for a while.
+        KeyboardInterrupt: Ctrl-C. Episodes under way are given up.
     """
     if not jobs:
         return
     if isinstance(player, Served):
         asyncio.run(_play_jobs(jobs, player, course, on_result, on_think))
         return
-    Judge(work_limit=course.work_limit).close()  # a licence that does not work is found out here, once
+    make_judge(work_limit=course.work_limit).close()  # a licence that does not work is found out here, once
     calls = [(player.agents[job.sample], job, course.max_steps, course.work_limit) for job in jobs]
 
     def on_end(number: int, result: Episode | Unusable | Lost) -> None:
@@ -153,7 +153,7 @@ async def _work(
     jobs: Sequence[Job],
     n: int,
     seats: Seats,
-    play_one: Callable[[Job, Seat], Awaitable[Episode]],
+    play_one: Callable[[Job, ProcessSeat], Awaitable[Episode]],
     on_result: Callable[[int, Episode | Unusable], None],
 ) -> None:
     """Keeps `n` episodes under way until all jobs are done."""
@@ -202,7 +202,7 @@ class _Clock:
             self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
 
 
-async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
+async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: ProcessSeat) -> Episode:
     key = next(_KEYS)
     clock = _Clock(player.episode_timeout)
     judging = True
@@ -236,7 +236,7 @@ async def _play_served(player: Served, course: Course, connection: Connection, j
 _LEFT: set[asyncio.Task[None]] = set()
 
 
-def _leave(seat: Seat, key: int, late: ServerError) -> None:
+def _leave(seat: ProcessSeat, key: int, late: ServerError) -> None:
     """Gives up an episode that is being judged; until the judge has heard of it, its seat counts as taken."""
     seat.taken += 1
 

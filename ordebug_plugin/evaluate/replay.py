@@ -94,7 +94,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         max_steps: Turns of an episode, as in the run.
         style: How its prompts were rendered; None leaves them alone.
         work_limit: As in the run: with another, answers may be others.
-        workers: Who works.
+        workers: Who works; at least one process, so that one that hangs can be killed.
         on_progress: Called with every episode that was carried out.
 
     Raises:
@@ -112,7 +112,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         if on_progress is not None:
             on_progress(result)
 
-    call_each(_replay_one, calls, workers=workers, on_done=report)
+    call_each(_replay_one, calls, workers=workers or 1, on_done=report)
     return done
 
 

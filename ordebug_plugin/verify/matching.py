@@ -9,9 +9,10 @@ from pathlib import Path
 
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import Benchmark, Problem, load_benchmark, load_records
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.verify.dataset import DatasetCheck
 from ordebug_plugin.verify.demonstration import Demonstration
 from ordebug_plugin.verify.reading import UnreadableRowError, read_demonstration
@@ -68,7 +69,7 @@ def match_prompts(matched: DatasetCheck, *, workers: Crew = 0, work_limit: float
     """
     if all(row.reason != ANONYMOUS for row in matched.rows):
         return matched
-    Judge(work_limit=work_limit).close()
+    make_judge(work_limit=work_limit).close()
     problems = matched.benchmark.problems
     shown = call_each(first_states, [(work_limit, problem) for problem in problems], workers=workers)
     by_state: dict[str, list[Problem]] = defaultdict(list)

@@ -15,13 +15,14 @@ from ordebug_plugin.agents import make_agent
 from ordebug_plugin.edits import Shape
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import LicenseLimitError, ProblemError
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.kinship import identify, kin
 from ordebug_plugin.metrics import measure_scores
 from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import Scores, score
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.statistics import Estimate, proportion
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import IIS
@@ -138,7 +139,7 @@ def measure_saturation(
         SolverError: Gurobi cannot start.
     """
     benchmark, records = load_benchmark(path), load_records(path)
-    Judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
     problems = benchmark.problems[:limit]
     groups = kin(identify(problems, records))
     calls = [(work_limit, problem, group) for problem, group in zip(problems, groups, strict=True)]
