@@ -86,6 +86,7 @@ def run_each(
     *,
     workers: Crew,
     on_end: Callable[[int, Any], None],
+    hang: float = HANG,
 ) -> None:
     """As `call_each`, for whoever wants results as soon as there are any.
 
@@ -94,6 +95,7 @@ def run_each(
         calls: See `call_each`.
         workers: See `call_each`.
         on_end: Called with a call's number and its result, in the order in which they end; its exceptions end the work.
+        hang: Seconds for one call, after which its process is killed.
 
     Raises:
         OSError: See `call_each`.
@@ -101,13 +103,13 @@ def run_each(
         SolverError: See `call_each`.
     """
     if isinstance(workers, Cluster):
-        workers.map(function, calls, HANG, on_end)
+        workers.map(function, calls, hang, on_end)
     elif workers == 0:
         for number, call in enumerate(calls):
             on_end(number, function(*call))
     else:
         pool = Workers(min(workers, len(calls)))
         try:
-            pool.map(function, calls, HANG, on_end)
+            pool.map(function, calls, hang, on_end)
         finally:
             pool.close()

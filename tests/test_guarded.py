@@ -196,6 +196,7 @@ class TestCommands:
         index = json.loads((bench / "dataset.json").read_text())
         hard(bench / index["problems"][1]["model_file"])
         command = ["eval", str(bench), "--agent", "drop-first", "--work-limit", "1000", "--out", str(out)]
+        command += ["--max-steps", "2"]  # each has the limit of a question
         assert main(command) == 1
         outcomes = [one["outcome"] for one in episodes_of(out)]
         assert sorted(map(str, outcomes)) == ["None", "recovered", "recovered"]

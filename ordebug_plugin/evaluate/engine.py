@@ -20,7 +20,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.host import Job, JudgeLostError, State
 from ordebug_plugin.evaluate.seats import ProcessSeat, Seats, make_seats, seated
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import hang_limit, make_judge
 from ordebug_plugin.parallel import Crew, judge_of, run_each
 from ordebug_plugin.rollout import lost_episode, play
 from ordebug_plugin.workers import Lost
@@ -123,7 +123,8 @@ def play_jobs(
             result = lost_episode(jobs[number].problem, jobs[number].sample, JudgeLostError(result.reason))
         on_result(number, result)
 
-    run_each(play_whole, calls, workers=course.workers, on_end=on_end)
+    hang = hang_limit(course.work_limit) * (course.max_steps + 1)  # each turn has the limit of a question
+    run_each(play_whole, calls, workers=course.workers, on_end=on_end, hang=hang)
 
 
 def play_whole(agent: Agent, job: Job, max_steps: int, work_limit: float) -> Episode | Unusable:
