@@ -8,6 +8,7 @@ UV := .venvs/uv/bin/uv
 LF := .venvs/llamafactory
 SWIFT := .venvs/swift
 CHECKED := ordebug_plugin tests scripts
+LOCKED := --quiet --upgrade --python-version 3.11 --extra dev --no-annotate --no-header
 
 .PHONY: help setup demo test lint unit lock extras clean
 
@@ -27,9 +28,13 @@ $(UV):
 	$(PYTHON) -m venv .venvs/uv
 	.venvs/uv/bin/python -m pip install --quiet "uv>=0.5"
 
+# What of ours each environment holds beside its framework: Ray's tests run in one.
+llamafactory_MORE := ray,dev
+swift_MORE := dev
+
 $(LF)/installed $(SWIFT)/installed: .venvs/%/installed: pyproject.toml requirements/%.txt | $(UV)
 	$(UV) venv --quiet --clear --python $(PYTHON) .venvs/$*
-	$(UV) pip install --quiet --python .venvs/$*/bin/python --constraint requirements/$*.txt -e '.[$*,dev]'
+	$(UV) pip install --quiet --python .venvs/$*/bin/python --constraint requirements/$*.txt -e '.[$*,$($*_MORE)]'
 	touch $@
 
 demo: setup
@@ -47,10 +52,8 @@ unit: setup
 	$(SWIFT)/bin/python -m pytest -m swift
 
 lock: | $(UV)
-	for name in llamafactory swift; do \
-	  $(UV) pip compile --quiet --upgrade --python-version 3.11 --extra $$name --extra dev \
-	    --no-annotate --no-header -o requirements/$$name.txt pyproject.toml || exit 1; \
-	done
+	$(UV) pip compile $(LOCKED) --extra llamafactory --extra ray -o requirements/llamafactory.txt pyproject.toml
+	$(UV) pip compile $(LOCKED) --extra swift -o requirements/swift.txt pyproject.toml
 
 extras: | $(UV)
 	$(PYTHON) scripts/check_extras.py --uv $(UV)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import argparse
+import atexit
 import os
+import signal
 import sys
 from collections.abc import Sequence
 from typing import NoReturn
@@ -95,10 +97,12 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def entry() -> NoReturn:
-    """The program `ordebug`."""
+    """The program `ordebug`. It ends on SIGTERM as on Ctrl-C: what is finished is kept, and workers are ended, too."""
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
     code = main()
     if code == StoppedError.exit_code:
         # Threads may wait for a server for minutes; what they would bring is given up, and all that counts is on disk.
+        atexit._run_exitfuncs()  # folders of our own that are gone at the end; it does not wait for threads
         sys.stdout.flush()
         sys.stderr.flush()
         os._exit(code)

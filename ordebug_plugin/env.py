@@ -190,7 +190,9 @@ class RepairEnv:
         self._edits, self._history, self._last = NO_EDITS, (), None
         verdict, shape = self.judge.solve(self.problem), self.judge.shape(self.problem)
         if verdict.status is not Status.INFEASIBLE:
-            raise ProblemError(f"{self.problem.path}: {_EMPTY if shape.is_empty else _NOT_INFEASIBLE[verdict.status]}")
+            hairline = verdict.status.is_repaired and self.judge.is_hairline(self.problem)
+            reason = _EMPTY if shape.is_empty else _HAIRLINE if hairline else _NOT_INFEASIBLE[verdict.status]
+            raise ProblemError(f"{self.problem.path}: {reason}")
         self._running, self._shape = True, shape
         return self._observe(verdict.status, self._iis(verdict))
 
@@ -291,6 +293,11 @@ class RepairEnv:
 
 
 _EMPTY = "there is no row and no variable in it: is this the right file, and is all of it there?"
+_HAIRLINE = (
+    "the model is feasible within Gurobi's tolerances (1e-6 a row or bound, 1e-5 a whole number) and infeasible with "
+    "1e-9: so small a conflict is rounding, and nothing a repair could show. Where it is meant, write the model in "
+    "smaller units"
+)
 _NOT_INFEASIBLE = {
     Status.OPTIMAL: "the model is feasible, there is nothing to repair",
     Status.FEASIBLE: "the model is feasible, there is nothing to repair",

@@ -37,6 +37,10 @@ class LicenseLimitError(SolverError):
     """The model is larger than the Gurobi licence in use allows (Gurobi error 10010)."""
 
 
+class MemoryLimitError(SolverError):
+    """Gurobi reached the memory limit that its user set (MemLimit, SoftMemLimit), or the machine's."""
+
+
 class ServerError(OrdebugError):
     """An OpenAI-compatible server is unreachable, or keeps failing after its retries."""
 

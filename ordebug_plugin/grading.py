@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_all, deviation, has_lost_side
@@ -74,10 +74,16 @@ class Grader:
     Args:
         work_limit: Gurobi work units per call.
         patience: Seconds per Gurobi call, after which the answer counts as not judged.
+        make_judge: Makes a judge of a work limit and a patience.
     """
 
-    def __init__(self, work_limit: float = REWARD_WORK_LIMIT, patience: float = REWARD_PATIENCE) -> None:
-        self._work_limit, self._patience = work_limit, patience
+    def __init__(
+        self,
+        work_limit: float = REWARD_WORK_LIMIT,
+        patience: float = REWARD_PATIENCE,
+        make_judge: Callable[..., Judge] = Judge,
+    ) -> None:
+        self._work_limit, self._patience, self._make_judge = work_limit, patience, make_judge
         self._local = threading.local()
         self._lock = threading.Lock()
         self._grades: dict[Hashable, Grade] = {}
@@ -134,7 +140,7 @@ class Grader:
     def judge(self) -> Judge:
         """The judge of this thread, made when first asked for."""
         if not hasattr(self._local, "judge"):
-            self._local.judge = Judge(work_limit=self._work_limit, patience=self._patience)
+            self._local.judge = self._make_judge(work_limit=self._work_limit, patience=self._patience)
         return self._local.judge  # type: ignore[no-any-return]  # threading.local is untyped
 
 

@@ -17,8 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
+from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.errors import InputError, OrdebugError
 from ordebug_plugin.grading import MAX_ANSWER, REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
+from ordebug_plugin.parallel import Crew
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.reward import Components
 from ordebug_plugin.scene import Scene, scene
@@ -32,6 +34,7 @@ REWARD_HANG = 1800.0
 # A batch of 64 answers keeps no more of them busy.
 MAX_WORKERS = 8
 WORKERS_VARIABLE = "ORDEBUG_WORKERS"
+RAY_VARIABLE = "ORDEBUG_RAY"
 _KEPT = 8192
 _LOST = "reward: an answer could not be judged and is neutral: %s"
 
@@ -63,14 +66,13 @@ class RewardPool:
     Args:
         limits: Limits of the workers.
         hang: Seconds for the answers to one task, after which the worker that has them is killed.
-        workers: Processes; 0 grades in this one, which nothing can kill. Default: ORDEBUG_WORKERS, else one per core,
-            8 at most.
+        workers: Who grades; 0 for this process, which nothing can kill. Default: `default_crew`.
     """
 
-    def __init__(self, limits: Limits = _LIMITS, *, hang: float = REWARD_HANG, workers: int | None = None) -> None:
+    def __init__(self, limits: Limits = _LIMITS, *, hang: float = REWARD_HANG, workers: Crew | None = None) -> None:
         self._limits, self._hang = limits, hang
-        workers = default_workers() if workers is None else workers
-        self._workers = Workers(workers) if workers else None
+        workers = default_crew() if workers is None else workers
+        self._workers = workers if isinstance(workers, Cluster) else Workers(workers) if workers else None
         self._known: dict[Key, Components] = {}
         self._last: tuple[list[Key | None], dict[Key, Components]] = ([], {})
         self._lock = threading.Lock()
@@ -140,12 +142,24 @@ class RewardPool:
             results = self._workers.map(function, calls, self._hang)
         except OSError as error:  # no more processes, no more memory
             return [f"no process to judge it can be started: {error}"] * len(calls)
+        except OrdebugError as error:  # of a cluster
+            return [str(error)] * len(calls)
         return [result.reason if isinstance(result, Lost) else result for result in results]
 
 
 def _digest(answers: tuple[str, ...]) -> bytes:
     """Stands for answers, which may be long, in the memory."""
     return hashlib.sha256(pickle.dumps(answers)).digest()
+
+
+def default_crew() -> Crew:
+    """Who grades, unless told otherwise: the Ray cluster that ORDEBUG_RAY names, else worker processes.
+
+    Raises:
+        InputError: See `default_workers`.
+    """
+    address = os.environ.get(RAY_VARIABLE)
+    return Cluster(address) if address else default_workers()
 
 
 def default_workers() -> int:

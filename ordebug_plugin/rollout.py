@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import replace
 
 from ordebug_plugin.actions import Action
@@ -11,7 +10,7 @@ from ordebug_plugin.agents import Agent
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_all
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn, name_outcome
-from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError, StoppedError
+from ordebug_plugin.errors import LicenseLimitError, OrdebugError, ServerError, SolverError
 from ordebug_plugin.points import is_kept
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
@@ -72,6 +71,14 @@ class Rollout:
             return self.give_up(failure)
         return self._episode(name_outcome(transition.outcome, self._turns), repair, None)
 
+    def turn(self, agent: Agent, observation: Observation) -> Observation | Episode:
+        """Lets an agent take a turn; a failing server or solver ends the episode."""
+        try:
+            reply = agent.act(self._env, observation)
+        except (ServerError, SolverError) as failure:
+            return self.give_up(failure)
+        return self.take(reply)
+
     def give_up(self, failure: OrdebugError) -> Episode:
         """The episode, lost to infrastructure."""
         return self._episode(None, None, failure)
@@ -117,7 +124,6 @@ def play(
     *,
     sample: int = 0,
     thorough: bool = True,
-    stopped: Callable[[], bool] = lambda: False,
 ) -> Episode:
     """Resets an environment and runs its episode. A failing server or solver is recorded in it, not raised.
 
@@ -126,23 +132,15 @@ def play(
         agent: The policy.
         sample: Number of the repetition.
         thorough: See `audit`.
-        stopped: Asked before every turn; once it says yes, the episode is given up.
 
     Raises:
         ProblemError: The problem cannot be used at all: unreadable, or not infeasible.
         LicenseLimitError: The model as loaded is larger than the licence allows.
-        StoppedError: `stopped` said so.
     """
     rollout = Rollout(env, sample, thorough=thorough)
     state = rollout.start()
     while not isinstance(state, Episode):
-        if stopped():
-            raise StoppedError("stopped before the episode's end")
-        try:
-            reply = agent.act(env, state)
-        except (ServerError, SolverError) as failure:
-            return rollout.give_up(failure)
-        state = rollout.take(reply)
+        state = rollout.turn(agent, state)
     return state
 
 

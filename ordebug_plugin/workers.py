@@ -13,6 +13,7 @@ import pickle
 import signal
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections import deque
@@ -34,10 +35,13 @@ class Lost:
     reason: str
 
 
+# Set in processes that somebody kills where they hang: what they call needs no other guard (`guarded`).
+KILLABLE_VARIABLE = "ORDEBUG_KILLABLE"
 # A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
 # while a pipe is full, nobody would look at the time.
 _AHEAD = 2
 _SMALL = 16_384  # bytes
+_NAP = 0.2  # seconds; `futures` says why
 
 
 class _Worker:
@@ -47,9 +51,12 @@ class _Worker:
         pipe: The parent's end.
         calls: Numbers of the calls it was sent and has not answered, in order.
         deadline: When the first of them will have had its time.
+
+    Args:
+        scratch: Folder for its temporary files.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, scratch: str) -> None:
         self.calls: deque[int] = deque()
         self.deadline = 0.0
         self.pipe, other = Pipe()
@@ -62,7 +69,7 @@ class _Worker:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, "TMPDIR": scratch, KILLABLE_VARIABLE: "1"},
             )
         except OSError:
             self.pipe.close()
@@ -88,15 +95,24 @@ class Workers:
         self._idle: list[_Worker] = []
         self._busy: dict[Connection, _Worker] = {}
         self._lock = threading.Lock()
+        # Theirs to use and ours to remove: one that is killed cannot.
+        self._scratch: tempfile.TemporaryDirectory[str] | None = None
         atexit.register(self.close)
 
-    def map(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], timeout: float) -> list[Any]:
+    def map(
+        self,
+        function: Callable[..., Any],
+        calls: Sequence[tuple[Any, ...]],
+        timeout: float,
+        on_end: Callable[[int, Any], None] = lambda _number, _result: None,
+    ) -> list[Any]:
         """Calls a function of a module once for each tuple of arguments; results in order.
 
         Args:
             function: Total; an exception takes its worker down.
             calls: Arguments that can be pickled.
             timeout: Seconds for a call, after which its worker is killed.
+            on_end: Called with a call's number and its result, in the order in which they end.
 
         Returns:
             A result per call, `Lost` where its worker was killed or died.
@@ -107,10 +123,15 @@ class Workers:
         with self._lock:
             results: list[Any] = [None] * len(calls)
             waiting = deque(range(len(calls)))
+
+            def end(number: int, result: Any) -> None:
+                results[number] = result
+                on_end(number, result)
+
             try:
                 while waiting or self._busy:
-                    self._send(function, calls, waiting, timeout, results)
-                    self._receive(waiting, timeout, results)
+                    self._send(function, calls, waiting, timeout, end)
+                    self._receive(waiting, timeout, end)
             finally:
                 # Not empty after an exception alone: what these would answer is nobody's result any more.
                 while self._busy:
@@ -122,6 +143,14 @@ class Workers:
         for worker in [*self._idle, *self._busy.values()]:
             worker.kill()
         self._idle.clear()
+        if self._scratch is not None:
+            self._scratch.cleanup()
+            self._scratch = None
+
+    def _start(self) -> _Worker:
+        if self._scratch is None:
+            self._scratch = tempfile.TemporaryDirectory(prefix="ordebug-workers-", ignore_cleanup_errors=True)
+        return _Worker(self._scratch.name)
 
     def _send(
         self,
@@ -129,7 +158,7 @@ class Workers:
         calls: Sequence[tuple[Any, ...]],
         waiting: deque[int],
         timeout: float,
-        results: list[Any],
+        end: Callable[[int, Any], None],
     ) -> None:
         """Gives every worker a call, and where more than one for each are left, a second one to wait behind it."""
         while waiting:
@@ -142,7 +171,7 @@ class Workers:
             if behind is not None and len(message) > _SMALL:
                 return
             fresh = behind is None and not self._idle
-            worker = behind or (_Worker() if fresh else self._idle.pop())
+            worker = behind or (self._start() if fresh else self._idle.pop())
             try:
                 worker.pipe.send_bytes(message)
             except OSError:  # it died since its last call, or cannot even start
@@ -150,17 +179,17 @@ class Workers:
                     return  # what it has in hand is lost, which is for `_receive` to find out
                 worker.kill()
                 if fresh:
-                    results[waiting.popleft()] = Lost("a process to judge it did not start")
+                    end(waiting.popleft(), Lost("a process to judge it did not start"))
                 continue
             if not worker.calls:
                 worker.deadline = time.monotonic() + timeout
             worker.calls.append(waiting.popleft())
             self._busy[worker.pipe] = worker
 
-    def _receive(self, waiting: deque[int], timeout: float, results: list[Any]) -> None:
+    def _receive(self, waiting: deque[int], timeout: float, end: Callable[[int, Any], None]) -> None:
         """Waits until a worker answers, dies, or has had its time."""
         until = min((worker.deadline for worker in self._busy.values()), default=0.0)
-        ready = wait(list(self._busy), max(0.0, until - time.monotonic()))
+        ready = wait(list(self._busy), min(_NAP, max(0.0, until - time.monotonic())))
         for pipe, worker in list(self._busy.items()):
             if pipe in ready:
                 try:
@@ -171,7 +200,7 @@ class Workers:
                 result = Lost(f"Gurobi did not return within {timeout:g} s")
             else:
                 continue
-            results[worker.calls.popleft()] = result
+            number = worker.calls.popleft()
             worker.deadline = time.monotonic() + timeout
             if isinstance(result, Lost):
                 worker.kill()
@@ -180,11 +209,15 @@ class Workers:
                 del self._busy[pipe]
             if not isinstance(result, Lost) and not worker.calls:
                 self._idle.append(worker)
+            end(number, result)
 
 
 def serve() -> None:
     """What a worker does: calls what it is told to, until the pipe closes."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the trainer, which then closes the pipe
+    # Ctrl-C, and SIGTERM to a whole group, are for the trainer or the command, which then closes the pipe: a worker
+    # that died by itself would be a loss.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pipe = Connection(int(sys.argv[1]))
     # The garbage collector leaves alone what stays; else it takes a tenth of the time.
     gc.set_threshold(100_000, 50, 100)

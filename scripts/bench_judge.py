@@ -17,7 +17,7 @@ Parts (--only NAME takes some of them):
             before and after the answer; ours finds every component of the reward. Beside it "one look": the naive loop
             without the state before the answer
   growth    LPs of 10 to 1900 rows, drawn by seed
-  workers   processes with a judge each: episodes/s of two beside one
+  workers   two processes beside one, as the commands have them, every state new: 8 rounds of the benchmark
   memory    resident memory of a process for every model kept, after an episode on each
   gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
 """
@@ -27,6 +27,7 @@ from __future__ import annotations
 import argparse
 import json
 import multiprocessing
+import os
 import random
 import resource
 import statistics
@@ -36,7 +37,6 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing.synchronize import Barrier
 from pathlib import Path
 from typing import Any
 
@@ -44,16 +44,17 @@ import gurobipy as gp
 from bench_reward import sample_group
 from gurobipy import GRB
 
-from ordebug_plugin import reward_pool
+from ordebug_plugin import parallel, reward_pool
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_action
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import ActionError, OrdebugError
 from ordebug_plugin.grading import Task
+from ordebug_plugin.parallel import judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import render_answer
 from ordebug_plugin.reward_pool import RewardPool
-from ordebug_plugin.solver import Judge, loaded
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, loaded
 from ordebug_plugin.verdict import IIS, Status
 
 PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "memory", "gurobi")
@@ -62,6 +63,7 @@ SIZES = (10, 30, 100, 200, 500, 1000, 1900)
 REPAIRS = {ActionKind.DROP_CONSTRAINT: 5, ActionKind.RELAX_CONSTRAINT: 4, ActionKind.UPDATE_RHS: 1}  # weights
 AMOUNTS = (1.0, 100.0, 1000.0)
 KEEP_ALL = 100_000  # models
+ROUNDS = 8  # of the benchmark, for workers: as long a run as is worth two
 
 
 @dataclass(frozen=True)
@@ -395,24 +397,33 @@ class Run:
         return figures
 
     def workers(self) -> dict[str, Any]:
-        """Two processes beside one."""
-        speed = [spread(self.scripts, 2) for _ in range(self.repeats)]
-        alone = [spread(self.scripts, 1) for _ in range(self.repeats)]
-        wall = [a[0] / b[0] for a, b in zip(alone, speed, strict=True)]
-        cpu = [a[1] / b[1] for a, b in zip(alone, speed, strict=True)]
-        n = len(self.scripts)
+        """Two processes beside one, as the commands have them (`parallel.call_each`)."""
+        ones, twos = [], []
+        for _ in range(self.repeats):
+            ones.append(spread(self.scripts * ROUNDS, 1))
+            twos.append(spread(self.scripts * ROUNDS, 2))
+        n = ROUNDS * len(self.scripts)
+        cpu = [one.busiest / two.busiest for one, two in zip(ones, twos, strict=True)]
         figures = {
             "episodes": n,
             "episodes_per_s": {
-                "1": n / statistics.median(wall for wall, _ in alone),
-                "2": n / statistics.median(wall for wall, _ in speed),
+                "1": n / statistics.median(one.wall for one in ones),
+                "2": n / statistics.median(two.wall for two in twos),
             },
-            "ratio_wall": statistics.median(wall),
+            "ratio_wall": statistics.median(one.wall / two.wall for one, two in zip(ones, twos, strict=True)),
             "ratio_cpu": statistics.median(cpu),
+            "ratio_cpu_range": [min(cpu), max(cpu)],
+            "cpu_us_per_episode": {
+                "1": 1e6 * statistics.median(one.total for one in ones) / n,
+                "2": 1e6 * statistics.median(two.total for two in twos) / n,
+            },
+            "share_of_the_busier": statistics.median(two.busiest / two.total for two in twos),
         }
         print(
             f"{'workers: 2 beside 1':28} wall {figures['ratio_wall']:.2f}   CPU time of one beside the busier of two "
-            f"{figures['ratio_cpu']:.2f}",
+            f"{figures['ratio_cpu']:.2f} ({min(cpu):.2f} to {max(cpu):.2f}): it did "
+            f"{figures['share_of_the_busier']:.1%} of the work, and an episode took "
+            f"{figures['cpu_us_per_episode']['2']:.0f} µs beside {figures['cpu_us_per_episode']['1']:.0f}",
             flush=True,
         )
         return figures
@@ -451,28 +462,33 @@ def grade(pool: RewardPool, groups: list[list[Script]]) -> None:
 # --- workers, and time inside Gurobi --------------------------------------------------------------------------------
 
 
-def serve(scripts: list[Script], start: Barrier, results: Any) -> None:
-    """A worker: plays its share, every state new to it."""
-    with Judge() as judge:
-        start.wait()
-        spent: list[tuple[float, float]] = []
-        with timed(spent):
-            for script in scripts:
-                our_episode(judge, script)
-    results.put(spent[0])
+@dataclass(frozen=True)
+class Spread:
+    """What some workers took, from the first episode to the last: seconds of wall time, and of CPU time."""
+
+    wall: float
+    busiest: float
+    total: float
 
 
-def spread(scripts: list[Script], n: int) -> tuple[float, float]:
-    """Seconds until the last of some workers was done, and CPU time of the busiest."""
-    context = multiprocessing.get_context("spawn")
-    start, results = context.Barrier(n), context.Queue()
-    processes = [context.Process(target=serve, args=(scripts[k::n], start, results)) for k in range(n)]
-    for process in processes:
-        process.start()
-    spent = [results.get() for _ in processes]
-    for process in processes:
-        process.join()
-    return max(wall for wall, _ in spent), max(cpu for _, cpu in spent)
+def work(problem: Problem, actions: tuple[Action, ...]) -> tuple[int, tuple[float, float], tuple[float, float]]:
+    """What a worker does: who it is, and its clocks (wall, CPU) before and after an episode."""
+    before = time.time(), time.process_time()
+    our_episode(judge_of(DEFAULT_WORK_LIMIT), Script(problem, actions))
+    return os.getpid(), before, (time.time(), time.process_time())
+
+
+def spread(scripts: list[Script], n: int) -> Spread:
+    """Plays by some workers. Their start does not count; what they do between two episodes does."""
+    import bench_judge  # noqa: PLC0415  # workers know this file by its name, not as what is run
+
+    spans = parallel.call_each(bench_judge.work, [(one.problem, one.actions) for one in scripts], workers=n)
+    spent: dict[int, float] = {}
+    for worker in {pid for pid, _, _ in spans}:
+        own = [(before, after) for pid, before, after in spans if pid == worker]
+        spent[worker] = max(after[1] for _, after in own) - min(before[1] for before, _ in own)
+    wall = max(after[0] for _, _, after in spans) - min(before[0] for _, before, _ in spans)
+    return Spread(wall, max(spent.values()), sum(spent.values()))
 
 
 def keep_all(scripts: list[Script], results: Any) -> None:

@@ -14,8 +14,13 @@ import tomllib
 from pathlib import Path
 
 PROJECT = Path(__file__).resolve().parents[1] / "pyproject.toml"
-# The frameworks' environments may hold DeepSpeed besides.
-TOGETHER = (("llamafactory", "deepspeed"), ("swift", "deepspeed"), ("llamafactory", "dev"), ("swift", "dev"))
+# The frameworks' environments may hold DeepSpeed or Ray besides.
+TOGETHER = (
+    ("llamafactory", "deepspeed"),
+    ("swift", "deepspeed"),
+    ("llamafactory", "ray", "dev"),
+    ("swift", "ray", "dev"),
+)
 
 
 def main() -> int:

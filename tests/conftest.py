@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import socket
 import subprocess
 import sys
@@ -119,6 +120,13 @@ def workplace(tmp_path: Path, tiny_model: Path, rows: list[dict[str, object]]) -
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
     (tmp_path / "dataset_info.json").symlink_to(REPO / "dataset_info.json")
     return tmp_path
+
+
+def documented(word: str) -> list[list[str]]:
+    """The commands of docs/scale.md that hold a word, each as its words."""
+    lines = (REPO / "docs" / "scale.md").read_text(encoding="utf-8").splitlines()
+    commands = [shlex.split(line, comments=True) for line in lines if line.startswith("    ")]
+    return [words for words in commands if word in words]
 
 
 def free_port() -> int:

@@ -13,6 +13,7 @@ import pytest
 from ordebug_plugin.cli import main
 from ordebug_plugin.errors import SolverError
 from ordebug_plugin.generate import make_benchmark
+from ordebug_plugin.parallel import judge_of
 from ordebug_plugin.restoration import Kind, KindChange, Restoration, SenseChange, read_restoration
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status, Verdict
@@ -147,6 +148,8 @@ class TestOwnBenchmarks:
             raise SolverError("out of memory")
 
         monkeypatch.setattr(Judge, "can_hold", fail)
+        monkeypatch.setenv("ORDEBUG_KILLABLE", "1")  # judged in this process
+        judge_of.cache_clear()
         assert main(["bench", "check", str(made), "--limit", "2", "--workers", "0"]) == 1
         captured = capsys.readouterr()
         assert "of 2 problems: 0 proven, 0 wrong, 2 unchecked" in captured.out

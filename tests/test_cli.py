@@ -39,7 +39,7 @@ def bench(tmp_path: Path) -> Path:
 @pytest.mark.parametrize("agent", BUILT_IN)
 def test_every_built_in_agent_runs(bench: Path, tmp_path: Path, agent: str) -> None:
     out = tmp_path / "run"
-    assert main(["eval", str(bench), "--agent", agent, "--out", str(out), "--concurrency", "2"]) == 0
+    assert main(["eval", str(bench), "--agent", agent, "--out", str(out), "--workers", "2"]) == 0
     summary = json.loads((out / "summary.json").read_text())
     assert summary["n"] == 6
     assert summary["metrics"]["format"]["value"] == 1.0
@@ -62,17 +62,17 @@ def test_the_oracle_undoes_the_fault_or_repairs_cheaply(bench: Path, tmp_path: P
         assert repair["granted"] == pytest.approx(repair["needed"], rel=1e-5)
 
 
-def test_a_run_repeats_to_the_byte_whatever_the_concurrency(bench: Path, tmp_path: Path) -> None:
+def test_a_run_repeats_to_the_byte_whatever_the_workers(bench: Path, tmp_path: Path) -> None:
     texts = []
-    for concurrency in ("1", "4"):
-        out = tmp_path / concurrency
-        main(["eval", str(bench), "--agent", "random", "--seed", "5", "--out", str(out), "--concurrency", concurrency])
+    for workers in ("0", "1", "4"):
+        out = tmp_path / workers
+        main(["eval", str(bench), "--agent", "random", "--seed", "5", "--out", str(out), "--workers", workers])
         episodes = [json.loads(line) for line in (out / "episodes.jsonl").read_text().splitlines()]
         for episode in episodes:
             for turn in episode["turns"]:
                 del turn["agent_seconds"], turn["solver_seconds"]
-        texts.append(json.dumps(episodes))
-    assert texts[0] == texts[1]
+        texts.append((out / "config.yaml").read_text() + json.dumps(episodes))
+    assert texts[0] == texts[1] == texts[2]
 
 
 def test_limit_json_and_compare(bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

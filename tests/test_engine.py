@@ -126,27 +126,12 @@ def test_a_body_that_cannot_be_used_is_refused(
 
 
 def test_samples_of_a_built_in_agent(bench: Path, tmp_path: Path) -> None:
-    for concurrency in ("1", "4"):
-        out = tmp_path / concurrency
-        assert (
-            main(
-                [
-                    "eval",
-                    str(bench),
-                    "--agent",
-                    "random",
-                    "--samples",
-                    "4",
-                    "--concurrency",
-                    concurrency,
-                    "--out",
-                    str(out),
-                ]
-            )
-            == 0
-        )
-    assert episodes_of(tmp_path / "1") == episodes_of(tmp_path / "4")
-    first = episodes_of(tmp_path / "1")[:4]
+    for workers in ("0", "4"):
+        out = tmp_path / workers
+        options = ["--samples", "4", "--workers", workers, "--out", str(out)]
+        assert main(["eval", str(bench), "--agent", "random", *options]) == 0
+    assert episodes_of(tmp_path / "0") == episodes_of(tmp_path / "4")
+    first = episodes_of(tmp_path / "0")[:4]
     assert len({one["turns"][0]["answer"] for one in first}) > 1
 
 

@@ -97,7 +97,7 @@ def test_a_judge_that_hangs_loses_its_episodes_and_not_the_run(
     bench: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, options: tuple[str, ...], error: str
 ) -> None:
     """One process of a judge is stopped while eight episodes are under way."""
-    monkeypatch.setattr(seats, "HANG", 6.0)
+    monkeypatch.setenv("ORDEBUG_HANG", "6")
     stopped: list[int] = []
 
     def respond(number: int, body: dict[str, Any]) -> tuple[int, Any]:
@@ -107,8 +107,7 @@ def test_a_judge_that_hangs_loses_its_episodes_and_not_the_run(
         return thoughtful(number, body)
 
     out = tmp_path / "run"
-    # HANG is the limit of small work limits alone.
-    common = ["--samples", "4", "--temperature", "1", "--concurrency", "8", "--work-limit", "0.1"]
+    common = ["--samples", "4", "--temperature", "1", "--concurrency", "8"]
     with server(respond) as (url, _):
         assert main(arguments(bench, url, out, *common, *options)) == 1
         episodes = episodes_of(out)

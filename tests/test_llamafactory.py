@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import json
 import re
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import yaml
 
 from ordebug_plugin.data.convert import convert_file
 from ordebug_plugin.prompt import SYSTEM_PROMPT
-from tests.conftest import REPO, conversation, demonstration, run
+from tests.conftest import REPO, conversation, demonstration, documented, free_port, run
 
 if importlib.util.find_spec("llamafactory") is None:
     pytest.skip(
@@ -87,6 +88,18 @@ class TestRecipes:
             assert finetuning_args.lora_target == ["all"]
             assert training_args.load_best_model_at_end
             assert finetuning_args.early_stopping_steps > 0
+
+    def test_command_for_two_nodes_is_accepted_by_their_parser(self, tmp_path: Path) -> None:
+        (words,) = documented("FORCE_TORCHRUN=1")
+        at = words.index("train")
+        assert words[at - 1 : at + 2] == ["llamafactory-cli", "train", "recipes/sft.yaml"]
+        options = {**recipe("sft.yaml"), **dict(word.split("=") for word in words[at + 2 :])}
+        # These two are refused on a machine without the GPUs the recipe is for.
+        del options["deepspeed"]
+        options.update(bf16=False, output_dir=str(tmp_path))
+        _, _, training_args, _, _ = get_train_args(options)
+        plain = recipe("sft.yaml")["gradient_accumulation_steps"]
+        assert int(training_args.gradient_accumulation_steps) * 2 == plain  # twice the GPUs, the same batch
 
     @pytest.mark.parametrize("name", ["merge.yaml", "cpu/merge.yaml"])
     def test_merge_recipe_is_accepted_by_their_parser(self, name: str) -> None:
@@ -222,12 +235,19 @@ class TestCommands:
         assert same.returncode == 1
         assert "the adapter was not merged" in same.output
 
-    def test_train_under_torchrun_with_two_processes(self, workplace: Path) -> None:
-        two = {"FORCE_TORCHRUN": "1", "NPROC_PER_NODE": "2", "CUDA_VISIBLE_DEVICES": ""}
+    def test_train_under_torchrun_on_two_nodes(self, workplace: Path) -> None:
+        """Two nodes on loopback, of one process each, as docs/scale.md starts them."""
+        said = dict(part.split("=") for part in documented("FORCE_TORCHRUN=1")[0] if re.match("[A-Z]", part))
+        assert (said["NNODES"], said["NODE_RANK"]) == ("2", "0")
+        here = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port()), "NPROC_PER_NODE": "1"}
+        nodes = [{**said, **here, "NODE_RANK": rank, "CUDA_VISIBLE_DEVICES": ""} for rank in ("1", "0")]
         options = ("max_steps=2", "per_device_train_batch_size=4", "ddp_backend=gloo", "preprocessing_num_workers=2")
-        trained = run("llamafactory-cli", "train", "recipes/cpu/sft.yaml", *options, cwd=workplace, env=two)
-        assert trained.returncode == 0, trained.output
-        assert "world size: 2" in trained.output
+        command = ("llamafactory-cli", "train", "recipes/cpu/sft.yaml", *options)
+        with ThreadPoolExecutor(2) as threads:
+            ended = list(threads.map(lambda env: run(*command, cwd=workplace, env=env), nodes))
+        for trained in ended:
+            assert trained.returncode == 0, trained.output
+            assert "world size: 2" in trained.output
         results = json.loads((workplace / "runs/demo/sft/train_results.json").read_text())
         assert 0 < results["train_loss"] < 10  # ln 400 = 6 for a model that knows nothing
 

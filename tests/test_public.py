@@ -26,7 +26,7 @@ pytestmark = pytest.mark.public
 )
 def test_recovery_rates(public_data: Path, tmp_path: Path, benchmark: str, agent: str, rr1: float, rr5: float) -> None:
     folder, out = public_data / "or_debug_bench" / benchmark, tmp_path / "run"
-    assert main(["eval", str(folder), "--agent", agent, "--out", str(out), "--concurrency", "2"]) == 0
+    assert main(["eval", str(folder), "--agent", agent, "--out", str(out), "--workers", "2"]) == 0
     metrics = json.loads((out / "summary.json").read_text())["metrics"]
     assert metrics["rr@1"]["value"] == pytest.approx(rr1, abs=0.005)
     assert metrics["rr@5"]["value"] == pytest.approx(rr5, abs=0.005)

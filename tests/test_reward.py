@@ -28,7 +28,7 @@ from ordebug_plugin.specification import read_specification
 from ordebug_plugin.tasks import dump_task, load_style, load_task
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.workers import Lost, Workers
-from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, FEASIBLE, answer, write_problem
+from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, FEASIBLE, answer, market_split, write_problem
 
 # The fault raised `low` from 1 to 5.
 TRUTH = Truth(rows=("low",), objective=1.0, fix=(parse_action("UPDATE_RHS(low, 1)"),))
@@ -202,8 +202,6 @@ class TestInfrastructure:
         assert "could not be judged" in caplog.text
 
     def test_a_solver_that_does_not_return_is_neutral(self, tmp_path: Path) -> None:
-        from tests.test_solver import market_split  # noqa: PLC0415
-
         text = market_split().replace("End", "") + "End"
         hard = write_problem(tmp_path / "hard.lp", text)
         assert RewardPool(Limits(patience=0.05)).components([Task(hard)], [[HONEST]]) == [None]

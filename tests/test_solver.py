@@ -17,7 +17,7 @@ from ordebug_plugin.solver.conflict import is_irreducible
 from ordebug_plugin.solver.environment import start_environment
 from ordebug_plugin.solver.loaded import read
 from ordebug_plugin.verdict import IIS, Status, Verdict
-from tests.toys import CONFLICT, FEASIBLE, RANGES, UNBOUNDED_WITHOUT_HIGH, write_problem
+from tests.toys import CONFLICT, FEASIBLE, RANGES, UNBOUNDED_WITHOUT_HIGH, market_split, write_problem
 
 
 def edits_of(judge: Judge, problem: Problem, *texts: str) -> Edits:
@@ -197,21 +197,6 @@ def test_audit_of_what_a_repair_gave_away(
     audit = judge.audit(problem, edits_of(judge, problem, *actions))
     assert audit.granted == pytest.approx(granted)
     assert audit.lost_rows == lost
-
-
-def market_split(columns: int = 30) -> str:
-    """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
-    rows, state = 4, 12345
-    lines = ["Minimize", " obj: x0", "Subject To"]
-    for row in range(rows):
-        weights = []
-        for _ in range(columns):
-            state = state * 1103515245 + 12345 & 0x7FFFFFFF
-            weights.append(state // 65536 % 100)
-        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
-        lines.append(f" r{row}: {terms} = {sum(weights) // 2}")
-    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
-    return "\n".join(lines)
 
 
 NUMBERS = st.sampled_from(["0", "0.5", "2", "4", "7", "1e12"])

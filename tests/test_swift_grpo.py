@@ -24,7 +24,7 @@ from ordebug_plugin.reward_functions import FAILURES, REWARDS
 from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import load_task
-from tests.conftest import REPO, free_port, run
+from tests.conftest import REPO, documented, free_port, run
 from tests.toys import answer
 
 if importlib.util.find_spec("swift") is None:
@@ -32,13 +32,14 @@ if importlib.util.find_spec("swift") is None:
 
 import torch
 from swift.arguments import DeployArguments, RLHFArguments, RolloutArguments
-from swift.cli.main import parse_yaml_args
+from swift.cli.main import get_torchrun_args, parse_yaml_args
 from swift.dataset import load_dataset
 from swift.infer_engine.protocol import RolloutInferRequest
 from swift.model import get_model_processor
 from swift.rewards import orms
 from swift.template import get_template
 from swift.utils import parse_args
+from torch.distributed.run import get_args_parser
 
 from ordebug_plugin.frameworks.swift import RepairScheduler, register
 
@@ -91,6 +92,53 @@ def parse_alone(kind: type, argv: list[str], monkeypatch: pytest.MonkeyPatch) ->
     finally:
         if torch.distributed.is_initialized():
             torch.distributed.destroy_process_group()
+
+
+def commands_for_two_machines() -> list[tuple[str, list[str], dict[str, str]]]:
+    """Method, arguments and environment of each `swift` command in docs/scale.md."""
+    found = []
+    for words in documented("swift"):
+        at = words.index("swift")
+        found.append((words[at + 1], words[at + 2 :], dict(word.split("=") for word in words[:at])))
+    return found
+
+
+def test_torchrun_understands_the_documented_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    (environment,) = [env for _, _, env in commands_for_two_machines() if "NNODES" in env]
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    given = get_torchrun_args()
+    assert given is not None
+    told = get_args_parser().parse_args([*given, "train.py"])
+    assert (told.nnodes, told.node_rank, told.nproc_per_node) == ("2", 0, "2")
+    assert (told.master_addr, told.master_port) == ("10.0.0.1", 29500)
+
+
+def test_every_documented_command_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (prompts / "saves/qwen3-8b").mkdir(parents=True)
+    (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
+    (prompts / "data").mkdir()
+    (prompts / "data/grpo_train.jsonl").symlink_to(prompts / "runs/demo/grpo_train.jsonl")
+    monkeypatch.chdir(prompts)
+    monkeypatch.setattr(sys, "argv", ["swift"])
+    monkeypatch.setattr(RLHFArguments, "_init_external_vllm", lambda _: None)  # connects to the rollout server
+    monkeypatch.setattr("swift.arguments.deploy_args.get_device_count", lambda: 1)  # the GPU that is not here
+    seen = {}
+    for method, argv, _ in commands_for_two_machines():
+        name = Path(argv[0]).name
+        parse_yaml_args(argv)
+        argv = ["float32" if word == "bfloat16" else word for word in argv]  # noqa: PLW2901
+        if "--deepspeed" in argv:
+            at = argv.index("--deepspeed")
+            del argv[at : at + 2]
+        known, unknown = parse_alone({"rlhf": RLHFArguments, "rollout": RolloutArguments}[method], argv, monkeypatch)
+        assert unknown == []
+        seen[name, method] = known
+    server, trainer = seen["rollout.yaml", "rollout"], seen["grpo_multiturn_server.yaml", "rlhf"]
+    assert (server.host, server.port) == ("0.0.0.0", 8000)
+    assert (trainer.vllm_mode, trainer.vllm_server_host, trainer.vllm_server_port) == ("server", ["10.0.0.2"], [8000])
+    alone = yaml.safe_load((REPO / "recipes/grpo.yaml").read_text())["gradient_accumulation_steps"]
+    assert seen["grpo.yaml", "rlhf"].gradient_accumulation_steps * 2 == alone  # twice the GPUs, the same batch
 
 
 GPU_RECIPES = ("grpo.yaml", "grpo_from_base.yaml", "grpo_multiturn.yaml", "grpo_multiturn_server.yaml")

@@ -78,6 +78,21 @@ ENDATA
 """
 
 
+def market_split(columns: int = 30) -> str:
+    """A market split instance (Cornuéjols and Dawande 1998): tiny, and far too hard for a small work limit."""
+    rows, state = 4, 12345
+    lines = ["Minimize", " obj: x0", "Subject To"]
+    for row in range(rows):
+        weights = []
+        for _ in range(columns):
+            state = state * 1103515245 + 12345 & 0x7FFFFFFF
+            weights.append(state // 65536 % 100)
+        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
+        lines.append(f" r{row}: {terms} = {sum(weights) // 2}")
+    lines += ["Binary", " " + " ".join(f"x{column}" for column in range(columns)), "End"]
+    return "\n".join(lines)
+
+
 def write_problem(path: Path, text: str, truth: Truth = UNKNOWN) -> Problem:
     """Writes a model file and returns it as a problem."""
     path.write_text(text, encoding="utf-8")

@@ -13,9 +13,11 @@ from ordebug_plugin.commands.common import (
     RESULTS,
     Subparsers,
     add_work_limit_option,
+    add_workers_option,
     positive,
     print_json,
     progress,
+    workers,
 )
 from ordebug_plugin.generate.faults import FAULTS
 from ordebug_plugin.generate.importing import import_models, model_files
@@ -36,6 +38,7 @@ def add_parser(group: Subparsers) -> None:
     )
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="default 0")
     add_work_limit_option(parser)
+    add_workers_option(parser)
     parser.add_argument("--json", action="store_true", help="print the report as JSON")
     parser.set_defaults(run=run)
 
@@ -59,6 +62,7 @@ def run(options: argparse.Namespace) -> int:
             per_model=options.per_model,
             seed=options.seed,
             work_limit=options.work_limit,
+            workers=workers(options),
             on_progress=lambda path: advance(path.name),
         )
     if options.json:

@@ -13,7 +13,9 @@ from typing import Any, TypeVar
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
+from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.parallel import Crew
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
@@ -139,20 +141,56 @@ def add_work_limit_option(parser: argparse._ActionsContainer) -> None:
     )
 
 
-def add_workers_option(parser: argparse._ActionsContainer) -> None:
-    """Adds ``--workers``; `workers` reads it."""
+def add_cross_check_option(parser: argparse._ActionsContainer, what: str) -> None:
+    """Adds ``--cross-check``.
+
+    Args:
+        parser: Where to.
+        what: What is asked again.
+    """
+    parser.add_argument(
+        "--cross-check",
+        choices=["highs"],
+        metavar="SOLVER",
+        help=f"ask another solver (highs, which comes with scipy and needs no licence) about {what}, and say where and "
+        "why it differs; a model beyond the Gurobi licence gets its verdict",
+    )
+
+
+def add_workers_option(parser: argparse._ActionsContainer, whose: str = "") -> None:
+    """Adds ``--workers`` and ``--ray``; `workers` reads them.
+
+    Args:
+        parser: Where to.
+        whose: Said before what they do, where they are not for all the command does.
+    """
     parser.add_argument(
         "--workers",
         type=whole,
         metavar="N",
-        help="processes; 0 for none but this one (default: one per core, 8 at most)",
+        help=f"{whose}processes; 0 for none but this one (default: one per core, 8 at most; with --ray one per CPU of "
+        "the cluster). Results do not depend on it",
+    )
+    parser.add_argument(
+        "--ray",
+        metavar="ADDRESS",
+        help=f"{whose}work on a Ray cluster instead: auto, HOST:6379 or ray://HOST:10001 (needs pip install "
+        "'ordebug-plugin[ray]')",
     )
 
 
-def workers(options: argparse.Namespace) -> int:
-    """The number of processes chosen by ``--workers``."""
+def workers(options: argparse.Namespace) -> Crew:
+    """Who works, as chosen by ``--workers`` and ``--ray``.
+
+    Raises:
+        InputError: They contradict each other.
+    """
     chosen: int | None = options.workers
-    return default_workers() if chosen is None else chosen
+    if options.ray is None:
+        return default_workers() if chosen is None else chosen
+    if chosen == 0:
+        raise InputError("--workers 0 is work in this process, and --ray on other machines: leave one of them out")
+    return Cluster(options.ray, chosen)
 
 
 def system_prompt(options: argparse.Namespace) -> str | None:

@@ -15,8 +15,9 @@ from rich.text import Text
 
 from ordebug_plugin import __version__
 from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json
-from ordebug_plugin.errors import SolverError
-from ordebug_plugin.solver import gurobi_version, probe_licence
+from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.guarded import probe_licence
+from ordebug_plugin.solver import gurobi_version
 
 State = Literal["ok", "note", "broken"]
 
@@ -65,14 +66,14 @@ def _core() -> Finding:
 def _gurobi() -> Finding:
     try:
         licence = probe_licence()
-    except SolverError as error:
+    except OrdebugError as error:
         return Finding("Gurobi", "broken", str(error))
     size = (
-        "up to 2000 rows and 2000 columns; set GRB_LICENSE_FILE to a full licence for larger models"
+        "up to 2000 rows and 2000 columns; for larger models see docs/limits.md, licences"
         if licence.limited
         else "no size limit"
     )
-    return Finding("Gurobi", "ok", f"{gurobi_version()}, licence from {licence.source}: {size}")
+    return Finding("Gurobi", "ok", f"{gurobi_version()}, {licence.kind}: {size}")
 
 
 def _llamafactory() -> Finding:

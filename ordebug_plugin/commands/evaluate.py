@@ -18,11 +18,13 @@ from ordebug_plugin.commands.common import (
     add_detail_option,
     add_system_option,
     add_work_limit_option,
+    add_workers_option,
     detail_of,
     nonnegative,
     positive,
     print_json,
     system_prompt,
+    workers,
 )
 from ordebug_plugin.commands.common import progress as progress_bar
 from ordebug_plugin.commands.server import (
@@ -69,7 +71,7 @@ def add_parser(commands: Subparsers) -> None:
         type=positive,
         default=1,
         metavar="N",
-        help="requests (of agents: episodes) in flight (default 1)",
+        help="requests in flight (default 1)",
     )
     parser.add_argument(
         "--samples", type=positive, default=1, metavar="K", help="episodes per problem, each with a seed of its own"
@@ -99,6 +101,7 @@ def add_parser(commands: Subparsers) -> None:
     add_detail_option(more)
     more.add_argument("--no-history", action="store_true", help="leave out the previous actions, as public data does")
     add_work_limit_option(parser)
+    add_workers_option(parser, "of built-in agents: ")
     parser.set_defaults(run=run, default_of=parser.get_default)
 
 
@@ -146,6 +149,7 @@ def run(options: argparse.Namespace) -> int:
                 problems,
                 options.out,
                 resume=options.resume,
+                workers=workers(options) if options.agent else 0,
                 on_result=on_result,
                 on_kept=lambda kept: _print_kept(kept, len(problems) * options.samples),
             )
@@ -204,8 +208,10 @@ def _exit_code(result: RunResult, out: Path) -> int:
 # Options that would be ignored with a built-in agent.
 _OF_MODELS = (
     *("model", "temperature", "max_tokens", "timeout", "episode_timeout", "retries", "body", "system", "labels"),
-    *("conversation", "detail", "no_history"),
+    *("conversation", "detail", "no_history", "concurrency"),
 )
+# Likewise with a served model.
+_OF_AGENTS = ("workers", "ray")
 
 
 def _check_ignored(options: argparse.Namespace) -> None:
@@ -214,10 +220,14 @@ def _check_ignored(options: argparse.Namespace) -> None:
     def changed(name: str) -> bool:
         return bool(getattr(options, name) != options.default_of(name))
 
-    ignored = [f"--{name.replace('_', '-')}" for name in _OF_MODELS if changed(name)] if options.agent else []
+    others = _OF_MODELS if options.agent else _OF_AGENTS
+    ignored = [f"--{name.replace('_', '-')}" for name in others if changed(name)]
     if ignored:
         verb = "goes" if len(ignored) == 1 else "go"
-        raise InputError(f"{', '.join(ignored)} {verb} with --base-url, not with a built-in --agent")
+        if not options.agent:
+            raise InputError(f"{', '.join(ignored)} {verb} with a built-in --agent: of a model, take --concurrency")
+        instead = "; --workers says how many episodes at once" if "--concurrency" in ignored else ""
+        raise InputError(f"{', '.join(ignored)} {verb} with --base-url, not with a built-in --agent{instead}")
     if changed("amount") and options.agent != "relax-first":
         raise InputError("--amount goes with --agent relax-first alone: leave it out")
 

@@ -14,10 +14,10 @@ from ordebug_plugin.commands.common import (
     print_json,
     print_warnings,
 )
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import load_benchmark, load_problem
 from ordebug_plugin.repairs.appraisal import appraise, with_known_truth
 from ordebug_plugin.repairs.report import appraisal_lines, appraisal_record
-from ordebug_plugin.solver import Judge
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -53,7 +53,7 @@ def run(options: argparse.Namespace) -> int:
     if options.truth is not None:
         broken = with_known_truth(broken, load_benchmark(options.truth))
     original = None if options.original is None else load_problem(options.original)
-    with Judge(work_limit=options.work_limit) as judge:
+    with make_judge(work_limit=options.work_limit) as judge:
         for problem in (broken, repaired, *(() if original is None else (original,))):
             judge.shape(problem)  # a file that cannot be read is told with its messages
             print_warnings(problem.path)

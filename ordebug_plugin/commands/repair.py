@@ -30,12 +30,13 @@ from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.files import check_new_file, write_new
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import Problem, load_problem
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.repairs.account import repair
 from ordebug_plugin.repairs.alternatives import MAX_TRIED
 from ordebug_plugin.repairs.report import account_lines, account_record, conflict_lines
-from ordebug_plugin.solver import FORMATS, Judge
+from ordebug_plugin.solver import FORMATS
 
 DEFAULT_AGENT = "relax-minimal"
 
@@ -101,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
     check_new_file(out)
     problem = load_problem(options.path, extended=options.extended)
     agent = _agent(options, problem)
-    with Judge(work_limit=options.work_limit) as judge:
+    with make_judge(work_limit=options.work_limit) as judge:
         shape = judge.shape(problem)
         print_warnings(options.path)
         judge.written(problem, NO_EDITS, out.suffix)  # a format that cannot hold the model is no news for the end

@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
@@ -18,19 +18,23 @@ from ordebug_plugin.commands.common import (
     LOG,
     RESULTS,
     Subparsers,
+    add_cross_check_option,
     add_workers_option,
     print_json,
     progress,
     workers,
 )
+from ordebug_plugin.crosscheck import Agreement, CrossCheck
 from ordebug_plugin.edits import Edits, Interval
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.recorded import style_of
 from ordebug_plugin.evaluate.replay import Replayed, replay_run
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.files import write_text
-from ordebug_plugin.problem import load_benchmark
-from ordebug_plugin.solver import Judge, gurobi_version
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.problem import Problem, load_benchmark
+from ordebug_plugin.solver import gurobi_version
+from ordebug_plugin.verify.crosschecked import cross_check_lines, cross_check_record, cross_check_states
 
 _SHOWN = 20
 
@@ -56,6 +60,7 @@ def add_parser(commands: Subparsers) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print every difference as JSON")
     add_workers_option(parser)
+    add_cross_check_option(parser, "every state that the episodes reach")
     parser.set_defaults(run=run)
 
 
@@ -63,7 +68,8 @@ def run(options: argparse.Namespace) -> int:
     """Replays a run.
 
     Returns:
-        0 where everything is as recorded, 1 where something is not, or could not be carried out.
+        0 where everything is as recorded, 1 where something is not, could not be carried out, or is contradicted by
+        another solver.
 
     Raises:
         InputError: The run, the benchmark or an option cannot be used.
@@ -77,7 +83,7 @@ def run(options: argparse.Namespace) -> int:
     if options.ledger is not None and options.ledger.exists():
         raise InputError(f"{options.ledger} is there already: name another file, or delete it first")
     work_limit = float(config["work_limit"])
-    with Judge(work_limit=work_limit) as judge:
+    with make_judge(work_limit=work_limit) as judge:
         parameters = judge.parameters
     versions = (str(config["versions"]["gurobi"]), gurobi_version())
     if versions[0] != versions[1]:
@@ -85,6 +91,7 @@ def run(options: argparse.Namespace) -> int:
     bench = options.bench if options.bench is not None else Path(config["benchmark"])
     if not bench.exists():
         raise InputError(f"{bench}, the benchmark of the run, is not here: name it with --bench")
+    problems = load_benchmark(bench).problems
     wrong = 0
     with progress("episodes", len(episodes)) as advance:
 
@@ -95,7 +102,7 @@ def run(options: argparse.Namespace) -> int:
 
         results = replay_run(
             episodes,
-            load_benchmark(bench).problems,
+            problems,
             max_steps=int(config["max_steps"]),
             style=style_of(config),
             work_limit=work_limit,
@@ -107,6 +114,7 @@ def run(options: argparse.Namespace) -> int:
         head = {"gurobi": versions[1], **asked, "first_tried_with": parameters}
         lines = [head, *(line for result in results for line in _calls(result))]
         write_text(options.ledger, "".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines))
+    checks = _cross_check(options, results, problems, work_limit) if options.cross_check else []
     turns, confirmed = sum(result.turns for result in results), sum(result.confirmed for result in results)
     if options.json:
         found = [_record(result) for result in results if not result.confirmed]
@@ -117,12 +125,32 @@ def run(options: argparse.Namespace) -> int:
                 "turns": turns,
                 "gurobi": versions,
                 "not_confirmed": found,
+                **({"cross_check": cross_check_record(checks)} if options.cross_check else {}),
             }
         )
     else:
         _print(results)
         RESULTS.print(f"{confirmed} of {len(results)} episodes confirmed, {turns} turns carried out again")
-    return DONE if confirmed == len(results) else FINDINGS
+        for line in cross_check_lines(checks) if options.cross_check else []:
+            RESULTS.print(escape(line))
+    contradicted = any(check.agreement is Agreement.CONTRADICTION for check in checks)
+    return DONE if confirmed == len(results) and not contradicted else FINDINGS
+
+
+def _cross_check(
+    options: argparse.Namespace, results: Sequence[Replayed], problems: Sequence[Problem], work_limit: float
+) -> list[CrossCheck]:
+    """Asks again what the judge was asked, each state once."""
+    by_content = {problem.content_hash: problem for problem in problems}
+    asked = [call for result in results for call in result.calls if call.question == "solve"]
+    states = list(dict.fromkeys((call.model, call.edits) for call in asked))
+    with progress(options.cross_check, len(states)) as advance:
+        return cross_check_states(
+            [(by_content[model], edits) for model, edits in states],
+            workers=workers(options),
+            work_limit=work_limit,
+            on_progress=lambda checks: advance(""),
+        )
 
 
 def _print(results: list[Replayed]) -> None:

@@ -11,14 +11,25 @@ from typing import Any
 
 from rich.table import Table
 
-from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, positive, progress
-from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError
-from ordebug_plugin.exploits import Finding, check_problem
+from ordebug_plugin.commands.common import (
+    DONE,
+    FINDINGS,
+    LOG,
+    RESULTS,
+    Subparsers,
+    add_workers_option,
+    positive,
+    progress,
+    workers,
+)
+from ordebug_plugin.errors import InputError, LicenseLimitError, OrdebugError, ProblemError
+from ordebug_plugin.exploits import Finding, try_exploits
 from ordebug_plugin.files import write_text
-from ordebug_plugin.grading import REWARD_WORK_LIMIT, Grader
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import call_each
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.reward import PRESETS, Weights
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.workers import Lost
 
 _MAX_SHOWN = 10
 
@@ -40,6 +51,7 @@ def add_parser(commands: Subparsers) -> None:
         "instead of the shipped ones",
     )
     parser.add_argument("--json", type=Path, metavar="FILE", help="write every finding to a file")
+    add_workers_option(parser)
     parser.set_defaults(run=run_check)
 
 
@@ -55,16 +67,26 @@ def run_check(options: argparse.Namespace) -> int:
     """
     composites = PRESETS if options.weights is None else {"yours": _weights(options.weights)}
     problems = load_benchmark(options.bench).problems[: options.limit]
-    grader = Grader()
+    make_judge().close()  # a licence that does not work is found out here, once
     findings: list[Finding] = []
     unusable: list[str] = []
-    with Judge(work_limit=REWARD_WORK_LIMIT, models_kept=1) as judge, progress("exploits", len(problems)) as advance:
-        for problem in problems:
-            try:
-                findings += check_problem(grader, judge, problem, composites)
-            except (ProblemError, LicenseLimitError) as error:
-                unusable.append(str(error))
+    ended = iter(problems)
+    with progress("exploits", len(problems)) as advance:
+
+        def keep(result: tuple[Finding, ...] | OrdebugError | Lost) -> None:
+            problem = next(ended)
+            if isinstance(result, tuple):
+                findings.extend(result)
+            elif isinstance(result, Lost):
+                unusable.append(f"{problem.path}: {result.reason}")
+            elif isinstance(result, ProblemError | LicenseLimitError):
+                unusable.append(str(result))
+            else:
+                raise result
             advance(f"{sum(finding.pays for finding in findings)} pay")
+
+        calls = [(problem, composites) for problem in problems]
+        call_each(try_exploits, calls, workers=workers(options), on_done=keep)
     RESULTS.print(_table(findings))
     paying = [finding for finding in findings if finding.pays]
     for finding in paying[:_MAX_SHOWN]:

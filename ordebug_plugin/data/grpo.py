@@ -12,9 +12,9 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import write_text
 from ordebug_plugin.grading import Task
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_messages
-from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, dump_task
 
 
@@ -66,7 +66,7 @@ def write_prompts(  # noqa: PLR0913  # all but two by keyword
     for episode in episodes:
         played.setdefault(episode.problem_hash, []).append(episode)
     lines: list[str] = []
-    with Judge(models_kept=1) as judge:
+    with make_judge(models_kept=1) as judge:
         for number, problem in enumerate(problems, 1):
             env = RepairEnv(judge, problem)
             lines.append(_line(problem, env.reset(), style, inline=inline))

@@ -19,9 +19,10 @@ from ordebug_plugin.demonstrations.strata import allot, place, stratum
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_writable, write_text
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
-from ordebug_plugin.verify.parallel import call_each, judge_of
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.workers import Lost
 
 # Share of episodes of which the earliest answer worth learning is taken, not just any.
@@ -88,7 +89,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
     per_problem: int,
     records: Sequence[Mapping[str, object]] = (),
     chat: Path | None = None,
-    workers: int = 0,
+    workers: Crew = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> DemonstrationReport:
     """Writes an Alpaca file of demonstrations; the same seed gives the same bytes, whatever the number of workers.
@@ -102,7 +103,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
             are evened out. A problem that resists gives fewer.
         records: What the index says about each problem (`problem.load_records`).
         chat: JSONL file for the whole episodes, one conversation for each row, in the same order.
-        workers: Processes; 0 for none but this one.
+        workers: Who works.
         on_progress: Called with the number of problems done, after each.
 
     Raises:
@@ -119,7 +120,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
     for path in (out, chat):
         if path is not None:
             check_writable(path)
-    Judge().close()  # a licence that does not work is found out here, once
+    make_judge().close()  # a licence that does not work is found out here, once
     problems = benchmark.problems
     shares = [per_problem] * len(problems)
     if recipe.policy is Policy.EXPERT and per_problem > 1:

@@ -1,7 +1,7 @@
 """The episodes of a run: many in flight on one event loop, the solver beside it.
 
 A served model is asked from the loop, and its answers are judged at the seats. A built-in agent asks the solver itself,
-so its whole episode is played there.
+so its whole episode is one piece of work (`parallel`), and there is no loop.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import itertools
-import threading
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -19,9 +18,12 @@ from ordebug_plugin.agents import Agent
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
-from ordebug_plugin.evaluate.host import Host, Job, JudgeLostError, State
-from ordebug_plugin.evaluate.seats import Seat, Seats, SeatT, ThreadSeat, make_seats, seated
+from ordebug_plugin.evaluate.host import Job, JudgeLostError, State
+from ordebug_plugin.evaluate.seats import ProcessSeat, Seats, make_seats, seated
+from ordebug_plugin.guarded import hang_limit, make_judge
+from ordebug_plugin.parallel import Crew, judge_of, run_each
 from ordebug_plugin.rollout import lost_episode, play
+from ordebug_plugin.workers import Lost
 
 if TYPE_CHECKING:  # the openai client takes a second to import
     from ordebug_plugin.agents.chat import ChatAgent, Connection
@@ -74,14 +76,16 @@ class Course:
     """How episodes are played; see `evaluate.run.RunConfig`.
 
     Attributes:
-        concurrency: Requests in flight at most; episodes, where a built-in agent plays.
+        concurrency: Requests in flight at most.
         max_steps: Turns allowed.
         work_limit: Of the judges.
+        workers: Who plays the episodes of a built-in agent.
     """
 
     concurrency: int
     max_steps: int
     work_limit: float
+    workers: Crew = 0
 
 
 def play_jobs(
@@ -102,32 +106,43 @@ def play_jobs(
             shows more.
 
     Raises:
-        SolverError: No judge can be made.
-        KeyboardInterrupt: Ctrl-C. Episodes under way are given up; threads may still be inside Gurobi for a while.
+        SolverError: No judge can be made, or the Ray cluster cannot do the work.
+        InputError: There is no such Ray cluster.
+        KeyboardInterrupt: Ctrl-C. Episodes under way are given up.
     """
-    if jobs:
+    if not jobs:
+        return
+    if isinstance(player, Served):
         asyncio.run(_play_jobs(jobs, player, course, on_result, on_think))
+        return
+    make_judge(work_limit=course.work_limit).close()  # a licence that does not work is found out here, once
+    calls = [(player.agents[job.sample], job, course.max_steps, course.work_limit) for job in jobs]
+
+    def on_end(number: int, result: Episode | Unusable | Lost) -> None:
+        if isinstance(result, Lost):
+            result = lost_episode(jobs[number].problem, jobs[number].sample, JudgeLostError(result.reason))
+        on_result(number, result)
+
+    hang = hang_limit(course.work_limit) * (course.max_steps + 1)  # each turn has the limit of a question
+    run_each(play_whole, calls, workers=course.workers, on_end=on_end, hang=hang)
+
+
+def play_whole(agent: Agent, job: Job, max_steps: int, work_limit: float) -> Episode | Unusable:
+    """What a worker does: plays an episode of a built-in agent."""
+    try:
+        return play(RepairEnv(judge_of(work_limit), job.problem, max_steps), agent, sample=job.sample)
+    except (ProblemError, LicenseLimitError) as error:
+        return Unusable(job.problem.id, str(job.problem.path), error)
 
 
 async def _play_jobs(
     jobs: Sequence[Job],
-    player: Player,
+    player: Served,
     course: Course,
     on_result: Callable[[int, Episode | Unusable], None],
     on_think: Callable[[ThinkText], None],
 ) -> None:
     n = min(course.concurrency, len(jobs))
-    if isinstance(player, BuiltIn):
-        stop = threading.Event()
-        # Their agents think where the judge is: a thread for each.
-        threads = [ThreadSeat(course.work_limit, models_kept=1) for _ in range(n)]
-        with seated(threads) as seats:
-            try:
-                await _work(jobs, n, seats, partial(_play_built_in, player, course, stop), on_result)
-            except BaseException:
-                stop.set()  # episodes under way end before their next turn
-                raise
-        return
     async with player.chat.connected(n, player.think, on_think) as connection:
         with seated(make_seats(n, course.work_limit, _AHEAD)) as seats:
             await asyncio.gather(*(seat.ready() for seat in seats.all))
@@ -138,8 +153,8 @@ async def _play_jobs(
 async def _work(
     jobs: Sequence[Job],
     n: int,
-    seats: Seats[SeatT],
-    play_one: Callable[[Job, SeatT], Awaitable[Episode]],
+    seats: Seats,
+    play_one: Callable[[Job, ProcessSeat], Awaitable[Episode]],
     on_result: Callable[[int, Episode | Unusable], None],
 ) -> None:
     """Keeps `n` episodes under way until all jobs are done."""
@@ -168,14 +183,6 @@ async def _work(
             task.cancel()
 
 
-async def _play_built_in(player: BuiltIn, course: Course, stop: threading.Event, job: Job, seat: ThreadSeat) -> Episode:
-    def whole(host: Host) -> Episode:
-        env = RepairEnv(host.judge, job.problem, course.max_steps)
-        return play(env, player.agents[job.sample], sample=job.sample, stopped=stop.is_set)
-
-    return await seat.run(whole)
-
-
 class _Clock:
     """The limit of an episode. It stands still while a request waits for its turn, or for others to find things out."""
 
@@ -196,7 +203,7 @@ class _Clock:
             self.timeout.reschedule(asyncio.get_running_loop().time() + self._left)
 
 
-async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: Seat) -> Episode:
+async def _play_served(player: Served, course: Course, connection: Connection, job: Job, seat: ProcessSeat) -> Episode:
     key = next(_KEYS)
     clock = _Clock(player.episode_timeout)
     judging = True
@@ -230,7 +237,7 @@ async def _play_served(player: Served, course: Course, connection: Connection, j
 _LEFT: set[asyncio.Task[None]] = set()
 
 
-def _leave(seat: Seat, key: int, late: ServerError) -> None:
+def _leave(seat: ProcessSeat, key: int, late: ServerError) -> None:
     """Gives up an episode that is being judged; until the judge has heard of it, its seat counts as taken."""
     seat.taken += 1
 

@@ -16,13 +16,13 @@ from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.episode import Episode, name_outcome
 from ordebug_plugin.errors import InputError, LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.records import episode_record
+from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Style, render_messages
 from ordebug_plugin.rollout import Rollout
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.truth import Truth, dump_truth
-from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.workers import Lost
 
 # Objective values of one Gurobi version are the same to the last digit; of two, to about this.
@@ -83,7 +83,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
     max_steps: int,
     style: Style | None = None,
     work_limit: float = DEFAULT_WORK_LIMIT,
-    workers: int = 0,
+    workers: Crew = 0,
     on_progress: Callable[[Replayed], None] | None = None,
 ) -> list[Replayed]:
     """Carries out episodes again, each from the model as loaded.
@@ -94,7 +94,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         max_steps: Turns of an episode, as in the run.
         style: How its prompts were rendered; None leaves them alone.
         work_limit: As in the run: with another, answers may be others.
-        workers: Processes; 0 for none but this one.
+        workers: Who works; at least one process, so that one that hangs can be killed.
         on_progress: Called with every episode that was carried out.
 
     Raises:
@@ -112,7 +112,7 @@ def replay_run(  # noqa: PLR0913  # all but two by keyword
         if on_progress is not None:
             on_progress(result)
 
-    call_each(_replay_one, calls, workers=workers, on_done=report)
+    call_each(_replay_one, calls, workers=workers or 1, on_done=report)
     return done
 
 

@@ -26,6 +26,7 @@ from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.evaluate.resume import Kept, check_same, locked, read_kept
 from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.metrics import Summary, summarize
+from ordebug_plugin.parallel import Crew
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, gurobi_version
 from ordebug_plugin.statistics import null_for_nan
@@ -44,7 +45,7 @@ class RunConfig:
     Attributes:
         benchmark: Path as given.
         agent: Its name and options, ready for YAML. Never holds an API key.
-        concurrency: Requests in flight; episodes, where a built-in agent plays.
+        concurrency: Requests in flight; 1 where a built-in agent plays.
         max_steps: Turns per episode.
         seed: Seed of the agent.
         work_limit: Gurobi work units per call.
@@ -84,6 +85,7 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
     out: Path,
     *,
     resume: bool = False,
+    workers: Crew = 0,
     on_result: Callable[[Episode | Unusable], None] = lambda _: None,
     on_kept: Callable[[Kept], None] = lambda _: None,
 ) -> RunResult:
@@ -96,6 +98,7 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
         out: The folder; must not hold a run yet, unless it is to be resumed.
         resume: Go on with the run that the folder holds, if it holds one: finished episodes stand, those lost to
             infrastructure are played again.
+        workers: Who plays the episodes of a built-in agent; the episodes do not depend on it.
         on_result: Called after each episode, as they end, first with those that stand.
         on_kept: Called with what stands, where a run is resumed.
 
@@ -135,7 +138,7 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
                     found = {**record, "agent": {**record["agent"], "think": think.value}}
                     write_text(out / CONFIG, _yaml(found))
 
-                course = Course(config.concurrency, config.max_steps, config.work_limit)
+                course = Course(config.concurrency, config.max_steps, config.work_limit, workers)
                 play_jobs([jobs[number] for number in left], player, course, on_end, on_think)
         finally:
             if not any(isinstance(result, Episode) for result in results.values()):

@@ -1,8 +1,8 @@
-"""Where judges work, so that the event loop never waits for Gurobi: threads, or processes of their own.
+"""Where judges work, so that the event loop never waits for Gurobi: processes of their own.
 
-Threads share Python's lock with the loop, and Gurobi's interface holds it for most of a short question: with eight
-requests in flight the loop took twice as long. So where several episodes of a served model run at the same time, the
-judges are processes, and what travels is prompts, answers and finished episodes.
+Threads would share Python's lock with the loop, and Gurobi's interface holds it for most of a short question: with
+eight requests in flight the loop took twice as long. And a process can be killed where Gurobi does not return. What
+travels is prompts, answers and finished episodes.
 """
 
 from __future__ import annotations
@@ -18,84 +18,26 @@ import struct
 import subprocess
 import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any, Generic, Protocol, TypeVar
+from typing import Any
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
-
-T = TypeVar("T")
+from ordebug_plugin.guarded import HANG_VARIABLE, hang_limit, no_start, start_limit
+from ordebug_plugin.workers import KILLABLE_VARIABLE
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
 _PROCESSES = 8  # at most
 _NICE = 5  # of judges, to the event loop's 0
-# Seconds for one question to a process, which is several calls of Gurobi, each under the work limit (by default 60,
-# about as many seconds). One that takes longer hangs.
-HANG = 1800.0
-_HANG_PER_WORK = 30.0  # the same for a work limit that is higher
-
-
-class Seat(Protocol):
-    """One judge and its `Host`, elsewhere.
-
-    Attributes:
-        taken: Episodes that hold it.
-    """
-
-    taken: int
-
-    async def call(self, method: str, *arguments: Any) -> Any:
-        """Calls a method of the host; its exceptions are raised here."""
-        ...
-
-    async def ready(self) -> None:
-        """Comes back when the judge can work."""
-        ...
-
-    def close(self) -> None:
-        """Frees the judge, once it has done what it was asked for."""
-        ...
-
-    def abandon(self) -> None:
-        """Leaves the judge at once: it may be inside Gurobi for long."""
-        ...
-
-
-class ThreadSeat:
-    """A judge in a thread of this process; see `Seat`."""
-
-    def __init__(self, work_limit: float, models_kept: int) -> None:
-        self.taken = 0
-        self._host = Host(work_limit, models_kept)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="judge")
-
-    async def run(self, function: Callable[[Host], T]) -> T:
-        """Calls a function with the host, in its thread."""
-        return await asyncio.get_running_loop().run_in_executor(self._thread, function, self._host)
-
-    async def call(self, method: str, *arguments: Any) -> Any:
-        """See `Seat`."""
-        return await self.run(lambda host: getattr(host, method)(*arguments))
-
-    async def ready(self) -> None:
-        """See `Seat`."""
-        await self.call("ready")
-
-    def close(self) -> None:
-        """See `Seat`."""
-        self._thread.submit(self._host.close)
-        self._thread.shutdown()
-
-    def abandon(self) -> None:
-        """See `Seat`. The judge must not be taken away while its thread is inside Gurobi."""
-        self._thread.shutdown(wait=False, cancel_futures=True)
 
 
 class ProcessSeat:
-    """A judge in a process of its own, started with the first call, again where it died or hung; see `Seat`.
+    """One judge and its `Host` in a process of their own, started with the first call, again where it died or hung.
+
+    Attributes:
+        taken: Episodes that hold it.
 
     Args:
         work_limit: See `Host`.
@@ -106,7 +48,7 @@ class ProcessSeat:
     def __init__(self, work_limit: float, models_kept: int, hang: float) -> None:
         self.taken = 0
         self._arguments = (work_limit, models_kept)
-        self._hang = hang
+        self._hang = self._limit = hang
         self._process: subprocess.Popen[bytes] | None = None
         self._asked: deque[asyncio.Future[Any]] = deque()  # answers come in the order of the questions
         self._began = 0.0  # when the process began with the first of them
@@ -114,10 +56,11 @@ class ProcessSeat:
         self._unsent, self._received = bytearray(), bytearray()
 
     async def call(self, method: str, *arguments: Any) -> Any:
-        """See `Seat`. Whoever stops waiting leaves a question that is still judged.
+        """Calls a method of the host. Whoever stops waiting leaves a question that is still judged.
 
         Raises:
             JudgeLostError: The process died, hung, or cannot be started.
+            OrdebugError: What the method raises.
         """
         message = pickle.dumps((method, arguments), pickle.HIGHEST_PROTOCOL)
         if self._process is None:
@@ -128,21 +71,27 @@ class ProcessSeat:
             self._began = loop.time()
         self._asked.append(answer)
         if self._alarm is None:
-            self._alarm = loop.call_later(self._hang, self._ring)
+            self._alarm = loop.call_later(self._limit, self._ring)
         self._unsent += _HEAD.pack(len(message)) + message
         self._write()
         return await answer
 
     async def ready(self) -> None:
-        """See `Seat`."""
-        await self.call("ready")
+        """Comes back when the judge can work.
+
+        Raises:
+            SolverError: It cannot be made, or not in time: its licence server does not answer.
+        """
+        self._limit = start_limit(self._hang)
+        try:
+            await self.call("ready")
+        except JudgeLostError as failure:
+            raise no_start(self._limit) from failure
+        finally:
+            self._limit = self._hang
 
     def close(self) -> None:
-        """See `Seat`."""
-        self.abandon()
-
-    def abandon(self) -> None:
-        """See `Seat`."""
+        """Ends the process at once, also inside Gurobi."""
         if self._process is not None:
             self._lose()
 
@@ -158,7 +107,7 @@ class ProcessSeat:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path},
+                env={**os.environ, "PYTHONPATH": path, KILLABLE_VARIABLE: "1"},
             )
         except OSError as error:
             self._socket.close()
@@ -214,10 +163,10 @@ class ProcessSeat:
     def _ring(self) -> None:
         """Looks whether the process hangs, and again when it could: a timer for every question would cost more."""
         loop = asyncio.get_running_loop()
-        left = self._began + self._hang - loop.time()
+        left = self._began + self._limit - loop.time()
         self._alarm = loop.call_later(left, self._ring) if self._asked and left > 0 else None
         if self._asked and left <= 0:
-            self._lose(f"the process that judged the episode did not answer within {self._hang:g} s")
+            self._lose(f"the process that judged the episode did not answer within {self._limit:g} s ({HANG_VARIABLE})")
 
     def _lose(self, reason: str = LOST) -> None:
         """Ends the process; whoever waits for it is told."""
@@ -238,22 +187,19 @@ class ProcessSeat:
                 answer.set_exception(JudgeLostError(reason))
 
 
-SeatT = TypeVar("SeatT", bound=Seat)
-
-
-class Seats(Generic[SeatT]):
+class Seats:
     """The seats of a run.
 
     Attributes:
         all: Every one.
     """
 
-    def __init__(self, seats: Sequence[SeatT]) -> None:
+    def __init__(self, seats: Sequence[ProcessSeat]) -> None:
         self.all = tuple(seats)
-        self._at: dict[str, SeatT] = {}
+        self._at: dict[str, ProcessSeat] = {}
 
     @contextmanager
-    def take(self, problem_hash: str) -> Iterator[SeatT]:
+    def take(self, problem_hash: str) -> Iterator[ProcessSeat]:
         """A seat for an episode, which stays there because its model is loaded.
 
         It is the one that the fewest episodes hold. Samples of a problem share one, unless it has twice as many
@@ -272,34 +218,29 @@ class Seats(Generic[SeatT]):
 
 
 @contextmanager
-def seated(seats: Sequence[SeatT]) -> Iterator[Seats[SeatT]]:
-    """Seats for a run: closed at its end, abandoned where an exception ends it."""
+def seated(seats: Sequence[ProcessSeat]) -> Iterator[Seats]:
+    """Seats for a run, closed at its end, however it ends."""
     try:
         yield Seats(seats)
-    except BaseException:
+    finally:
         for seat in seats:
-            seat.abandon()
-        raise
-    for seat in seats:
-        seat.close()
+            seat.close()
 
 
-def make_seats(requests: int, work_limit: float, ahead: int = 0) -> list[Seat]:
-    """Seats for so many requests to a served model at the same time: one for each core, a thread for a single one.
-
-    A thread cannot be killed, so that one has no limit but Gurobi's own.
+def make_seats(episodes: int, work_limit: float, ahead: int = 0) -> list[ProcessSeat]:
+    """Seats for so many episodes at the same time: one for each core.
 
     Args:
-        requests: At the same time.
+        episodes: At the same time; of a served model, its requests.
         work_limit: Of the judges.
         ahead: Episodes that each seat may hold beyond those.
+
+    Raises:
+        InputError: ORDEBUG_HANG makes no sense.
     """
-    if requests == 1:
-        return [ThreadSeat(work_limit, models_kept=1)]
-    n = min(requests, _PROCESSES, len(os.sched_getaffinity(0)))
-    hang = max(HANG, _HANG_PER_WORK * work_limit)
-    kept = 2 * (math.ceil(requests / n) + ahead)
-    return [ProcessSeat(work_limit, models_kept=kept, hang=hang) for _ in range(n)]
+    n = min(episodes, _PROCESSES, len(os.sched_getaffinity(0)))
+    kept = 1 if episodes == 1 else 2 * (math.ceil(episodes / n) + ahead)
+    return [ProcessSeat(work_limit, models_kept=kept, hang=hang_limit(work_limit)) for _ in range(n)]
 
 
 def serve() -> None:

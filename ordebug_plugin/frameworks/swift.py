@@ -13,12 +13,13 @@ from swift.rewards import ORM, orms
 from swift.rollout.gym_env import Env, envs
 from swift.rollout.multi_turn import GYMScheduler, multi_turns
 
+from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.env import MAX_TURNS
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.prompt import Style, canonical_answer, system_for
 from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction, pool
-from ordebug_plugin.reward_pool import default_workers
+from ordebug_plugin.reward_pool import default_crew
 from ordebug_plugin.scene import Scene
 from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, load_style, load_task
 
@@ -37,9 +38,11 @@ def register() -> None:
     """Puts rewards, datasets, environment and scheduler into ms-swift's registries; idempotent.
 
     Raises:
-        InputError: ORDEBUG_WORKERS is wrong: better now than at the first reward.
+        InputError: ORDEBUG_WORKERS or ORDEBUG_RAY is wrong: better now than at the first reward.
     """
-    default_workers()
+    crew = default_crew()
+    if isinstance(crew, Cluster):
+        crew.connect()
     for name, function in REWARDS.items():
         orms[name] = _orm(function)
     for dataset, path in DATASETS.items():

@@ -12,9 +12,9 @@ from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.drawing import PLANS_TRIED_FIRST, Made, Wanted, draw_proven
 from ordebug_plugin.generate.record import labels
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import INDEX_NAME
-from ordebug_plugin.solver import Judge
-from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.workers import Lost
 
 # Other problems drawn in place of one that is there already or excluded.
@@ -59,7 +59,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     seed: int,
     wanted: Wanted = Wanted(),  # noqa: B008  # frozen
     exclude: Set[str] = frozenset(),
-    workers: int = 0,
+    workers: Crew = 0,
     on_progress: Callable[[int], None] | None = None,
 ) -> BenchmarkReport:
     """Writes ``out/dataset.json``, ``out/models/*.mps`` and ``out/specs/*.txt``; the same seed gives the same bytes.
@@ -70,7 +70,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
         seed: Problem i depends on (seed, i) alone, as long as no problem is drawn twice or in `exclude`.
         wanted: What kinds of problems.
         exclude: Structure hashes (`structure_hashes`) that must not appear, e.g. those of the training problems.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         on_progress: Called with the number of problems done, after each.
 
     Raises:
@@ -80,7 +80,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     if n < 1:
         raise InputError(f"the number of problems must be at least 1, not {n}")
     check_new_folder(out)
-    Judge().close()  # a licence that does not work is found out here, once
+    make_judge().close()  # a licence that does not work is found out here, once
     draw_proven(f"{seed}/0", wanted, plans=PLANS_TRIED_FIRST)  # what cannot be had likewise
     make_folder(out / "models")
     make_folder(out / "specs")

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import random
-import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from pathlib import Path
 
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.difficulty import Difficulty, difficulty
@@ -17,7 +14,7 @@ from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
 from ordebug_plugin.generate.proof import Bench, Proof, is_infeasible, optimum, prove
 from ordebug_plugin.generate.themes import THEMES
-from ordebug_plugin.verify.parallel import judge_of
+from ordebug_plugin.parallel import judge_of, scratch_folder
 
 # Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
 WORK_LIMIT = 0.5
@@ -104,7 +101,7 @@ def draw_proven(seed: str, wanted: Wanted, first: int = 0, plans: int = _PLANS_T
         InputError: No model was found with what is asked for.
         SolverError: Gurobi failed.
     """
-    bench = Bench(judge_of(WORK_LIMIT), Path(_scratch().name))
+    bench = Bench(judge_of(WORK_LIMIT), scratch_folder())
     draws = 0
     for attempt in range(first, first + plans):
         rng = random.Random(f"{seed}/{attempt}")
@@ -164,9 +161,3 @@ def _draw(bench: Bench, rng: random.Random, plan: _Plan, wanted: Wanted, draws: 
         fields = (plan.family.name, plan.theme, plan.fault.name, plan.size, level)
         return Made(instance, proof, *fields, *hashes, draws + tried), tried
     return None, _FAULTS_TRIED
-
-
-@lru_cache(maxsize=1)
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process alone, gone with it."""
-    return tempfile.TemporaryDirectory(prefix="ordebug-make-")

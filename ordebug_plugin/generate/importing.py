@@ -10,12 +10,11 @@ from __future__ import annotations
 import json
 import random
 import shutil
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from ordebug_plugin.errors import InputError, ProblemError
+from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.difficulty import difficulty
 from ordebug_plugin.generate.faults import FAULTS
@@ -25,11 +24,15 @@ from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.proof import Bench, Proof, prove
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.generate.undo import undo
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.model_files import model_file
+from ordebug_plugin.parallel import Crew, call_each, judge_of, scratch_folder
 from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, reading_messages
 from ordebug_plugin.specification import Specification
 from ordebug_plugin.verdict import Status
 from ordebug_plugin.verify.facts import find_facts
+from ordebug_plugin.workers import Lost
 
 # Faults drawn for each that is wanted: the first half must be as hard to guess as ours, the rest need only be true,
 # unless their kind says more (`Fault.strict`).
@@ -76,6 +79,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
     per_model: int = 1,
     seed: int = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
+    workers: Crew = 0,
     on_progress: Callable[[Path], None] | None = None,
 ) -> ImportReport:
     """Writes a benchmark folder of model files.
@@ -87,6 +91,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
         per_model: Broken models wanted of each feasible one.
         seed: The broken models of a file depend on its content and on this.
         work_limit: Gurobi work units for one solve.
+        workers: Who works; the result does not depend on it.
         on_progress: Called with every file that is done.
 
     Raises:
@@ -95,35 +100,54 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
     """
     paths = model_files(sources)
     check_new_folder(out)
+    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
     make_folder(out / "models")
+    loaded = [_load(path) for path in paths]
+    draws = _Draws(tuple(faults), per_model, seed)
+    calls = [
+        (work_limit, problem, f"m{number:04d}", draws)
+        for number, problem in enumerate(loaded)
+        if isinstance(problem, Problem)
+    ]
     records: list[dict[str, object]] = []
     refused: list[Refused] = []
     warnings: list[tuple[Path, str]] = []
     infeasible = 0
-    with Judge(work_limit=work_limit, models_kept=4) as judge, tempfile.TemporaryDirectory() as scratch:
-        bench = Bench(judge, Path(scratch))
-        for number, path in enumerate(paths):
-            name = f"m{number:04d}"
-            try:
-                problem = load_problem(path)
-                if judge.shape(problem).is_empty:  # a file that cannot be read is refused with its messages
-                    raise ProblemError("there is no row and no variable in it")
-                warnings += [(path, message) for message in reading_messages(path)]
-                if judge.solve(problem).status is Status.INFEASIBLE:
-                    records.append(_infeasible_record(judge, problem, name, out))
-                    infeasible += 1
-                else:
-                    made = list(_break(bench, problem, faults, per_model, seed))
-                    records += [_broken_record(path, name, place, one, out) for place, one in enumerate(made)]
-                    if len(made) < per_model:
-                        reason = (
-                            f"{len(made)} of {per_model} faults were found that make it infeasible, and can be proven"
-                        )
-                        refused.append(Refused(path, reason))
-            except ProblemError as error:
-                refused.append(Refused(path, str(error)))
-            if on_progress is not None:
-                on_progress(path)
+    left = iter(zip(paths, loaded, strict=True))
+
+    def keep(examined: _Examined | Lost) -> None:
+        nonlocal infeasible
+        path, problem = next(left)
+        while not isinstance(problem, Problem):
+            refuse(path, problem.reason)
+            path, problem = next(left)
+        if isinstance(examined, Lost):
+            refuse(path, examined.reason)
+            return
+        if examined.error is not None:
+            raise examined.error
+        infeasible += examined.is_infeasible
+        warnings.extend((path, message) for message in examined.warnings)
+        for record, text in examined.problems:
+            records.append(record)
+            if text is None:
+                shutil.copyfile(path, out / str(record["model_file"]))
+            else:
+                write_text(out / str(record["model_file"]), text)
+        if examined.refused is not None:
+            refused.append(Refused(path, examined.refused))
+        if on_progress is not None:
+            on_progress(path)
+
+    def refuse(path: Path, reason: str) -> None:
+        refused.append(Refused(path, reason))
+        if on_progress is not None:
+            on_progress(path)
+
+    call_each(examine, calls, workers=workers, on_done=keep)
+    for path, problem in left:
+        if isinstance(problem, Refused):
+            refuse(path, problem.reason)
     if not records:
         reasons = "; ".join(
             [f"{one.path.name}: {one.reason}" for one in refused]
@@ -152,6 +176,65 @@ def model_files(sources: Sequence[Path]) -> list[Path]:
     return found
 
 
+def _load(path: Path) -> Problem | Refused:
+    try:
+        return load_problem(path)
+    except ProblemError as error:
+        return Refused(path, str(error))
+
+
+@dataclass(frozen=True)
+class _Draws:
+    """What is to be put into a feasible model; see `import_models`."""
+
+    faults: tuple[str, ...]
+    per_model: int
+    seed: int
+
+
+@dataclass(frozen=True)
+class _Examined:
+    """What came of a file: records, each with its model as text, or None where the file is taken as it is."""
+
+    problems: tuple[tuple[dict[str, object], str | None], ...] = ()
+    is_infeasible: bool = False
+    refused: str | None = None
+    warnings: tuple[str, ...] = ()
+    error: SolverError | None = None
+
+
+def examine(work_limit: float, problem: Problem, name: str, draws: _Draws) -> _Examined:
+    """What a worker does; an error of it is a result like any other.
+
+    Args:
+        work_limit: See `import_models`.
+        problem: The file.
+        name: Of its problem, or the beginning of theirs.
+        draws: What to do with a feasible one.
+    """
+    judge = judge_of(work_limit)
+    warnings: tuple[str, ...] = ()
+    try:
+        if judge.shape(problem).is_empty:  # a file that cannot be read is refused with its messages
+            return _Examined(refused="there is no row and no variable in it")
+        with model_file(problem) as path:
+            warnings = reading_messages(path)
+        if judge.solve(problem).status is Status.INFEASIBLE:
+            record = _infeasible_record(judge, problem, name)
+            return _Examined(((record, None),), is_infeasible=True, warnings=warnings)
+        made = list(_break(Bench(judge, scratch_folder()), problem, draws))
+    except ProblemError as error:
+        return _Examined(refused=str(error), warnings=warnings)
+    except SolverError as error:
+        return _Examined(error=error)
+    reason = f"{len(made)} of {draws.per_model} faults were found that make it infeasible, and can be proven"
+    return _Examined(
+        tuple(_broken_record(problem.path, name, place, one) for place, one in enumerate(made)),
+        refused=reason if len(made) < draws.per_model else None,
+        warnings=warnings,
+    )
+
+
 @dataclass(frozen=True)
 class _Broken:
     fault: str
@@ -162,14 +245,12 @@ class _Broken:
     strict: bool
 
 
-def _infeasible_record(judge: Judge, problem: Problem, name: str, out: Path) -> dict[str, object]:
+def _infeasible_record(judge: Judge, problem: Problem, name: str) -> dict[str, object]:
     shape, iis, facts = judge.shape(problem), judge.iis(problem), find_facts(judge, problem)
     suffix = next(suffix for suffix in MODEL_SUFFIXES if problem.path.name.endswith(suffix))
-    model_file = f"models/{name}{suffix}"
-    shutil.copyfile(problem.path, out / model_file)
     return {
         "problem_id": name,
-        "model_file": model_file,
+        "model_file": f"models/{name}{suffix}",
         "source": problem.path.name,
         "action_set": "extended",
         "problem_type": "mip" if shape.binaries | shape.integers else "lp",
@@ -181,7 +262,7 @@ def _infeasible_record(judge: Judge, problem: Problem, name: str, out: Path) -> 
     }
 
 
-def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int, seed: int) -> list[_Broken]:
+def _break(bench: Bench, problem: Problem, draws: _Draws) -> list[_Broken]:
     """Broken models of a feasible one, no two alike.
 
     Raises:
@@ -196,11 +277,11 @@ def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int
     objective = bench.judge.solve(bench.load("original", model)).objective
     if objective is None:
         raise ProblemError("the model has no optimum once it is written as MPS")
-    rng = random.Random(f"{seed}/{problem.content_hash}")
+    rng = random.Random(f"{draws.seed}/{problem.content_hash}")
     made: list[_Broken] = []
     taken: set[str] = set()
-    for attempt in range(_TRIES * per_model):
-        fault = FAULTS[rng.choice(list(faults))]
+    for attempt in range(_TRIES * draws.per_model):
+        fault = FAULTS[rng.choice(draws.faults)]
         broken = fault.break_(rng, model)
         if broken is None or broken == model or structure_hash(broken) in taken:
             continue
@@ -208,25 +289,23 @@ def _break(bench: Bench, problem: Problem, faults: Sequence[str], per_model: int
         if placed is None:
             continue
         instance = Instance(*placed, undo(*placed), Specification("", {}))
-        strict = fault.strict or 2 * attempt < _TRIES * per_model
+        strict = fault.strict or 2 * attempt < _TRIES * draws.per_model
         proof = prove(bench, instance, objective, plain=not strict)
         if proof is not None and fault.holds(proof.evidence):
             made.append(_Broken(fault.name, instance, proof, model, structure_hash(broken), strict))
             taken.add(structure_hash(broken))
-        if len(made) == per_model:
+        if len(made) == draws.per_model:
             break
     return made
 
 
-def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path) -> dict[str, object]:
+def _broken_record(source: Path, name: str, place: int, made: _Broken) -> tuple[dict[str, object], str]:
     problem_id = f"{name}f{place}"
     pairs = zip(made.instance.original.rows, made.original.rows, strict=True)
     renamed = {new.name: old.name for new, old in pairs if new.name != old.name}
-    model_file = f"models/{problem_id}.mps"
-    write_text(out / model_file, made.instance.broken.to_mps())
-    return {
+    record = {
         "problem_id": problem_id,
-        "model_file": model_file,
+        "model_file": f"models/{problem_id}.mps",
         "source": source.name,
         "error_type": made.fault,
         "difficulty": str(difficulty(made.proof)),
@@ -236,3 +315,4 @@ def _broken_record(source: Path, name: str, place: int, made: _Broken, out: Path
         "original_hash": structure_hash(made.original),
         **({"renamed_rows": renamed} if renamed else {}),
     }
+    return record, made.instance.broken.to_mps()

@@ -12,20 +12,24 @@ The IIS of a state is the same whatever was asked before: each way starts at a r
 
 from __future__ import annotations
 
+import math
+
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.edits import Edits
+from ordebug_plugin.errors import MemoryLimitError, SolverError
 from ordebug_plugin.solver.irreducible import is_doubtful, needs_all
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.others import parts
-from ordebug_plugin.solver.search import drop_objective
+from ordebug_plugin.solver.search import OUT_OF_MEMORY, OVERDUE, drop_objective
 from ordebug_plugin.verdict import IIS
 
 # Up to here the IIS is what Gurobi says of a model that it has just read.
 _CANONICAL_ROWS = 200
 # Work units for making an IIS irreducible: on some small MIPs a unit takes half a minute, and the whole limit hours.
 _IIS_WORK = 0.3
+_LEAST_TOLERANCE = 1e-9
 _IN_IIS = {gp.QConstr: "IISQConstr", gp.SOS: "IISSOS", gp.GenConstr: "IISGenConstr"}
 _FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
@@ -63,6 +67,19 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
 def is_irreducible(loaded: Loaded, edits: Edits, iis: IIS) -> bool:
     """Whether no element of an IIS of the model under edits can be left out; False also where that is not decided."""
     return iis.minimal and (not is_doubtful(loaded) or needs_all(loaded, _pure(loaded), edits, iis))
+
+
+def is_hairline(loaded: Loaded, edits: Edits) -> bool:
+    """Whether no point is left with the smallest tolerances that Gurobi has; False also where that is not decided."""
+    pure = _pure(loaded)
+    pure.carry(edits)
+    strict = pure.duplicate()
+    try:
+        for name in ("FeasibilityTol", "IntFeasTol"):
+            strict.model.setParam(name, _LEAST_TOLERANCE)
+        return strict.search.optimize().status == GRB.INFEASIBLE
+    finally:
+        strict.dispose()
 
 
 def is_refuted(loaded: Loaded, edits: Edits) -> bool:
@@ -115,13 +132,29 @@ def _compute(model: gp.Model) -> bool | None:
 
     Returns:
         Whether the IIS is proven irreducible; None where there is none.
+
+    Raises:
+        MemoryLimitError: SoftMemLimit ended it.
+        SolverError: Our patience did.
     """
+    minimal: bool | None = None
     try:
         model.computeIIS()
-        return bool(model.getAttr(GRB.Attr.IISMinimal))
+        minimal = bool(model.getAttr(GRB.Attr.IISMinimal))
     except gp.GurobiError as error:
         if error.errno != _FEASIBLE:
             raise
+        return None
     except AttributeError:
         pass
-    return None
+    if not minimal:
+        _check_limits(model)
+    return minimal
+
+
+def _check_limits(model: gp.Model) -> None:
+    """After an IIS that is not proven, or none: computeIIS does not say which limit ended it."""
+    if model.Runtime >= model.Params.TimeLimit:
+        raise SolverError(OVERDUE)
+    if model.Params.SoftMemLimit < math.inf and model.Work < model.Params.WorkLimit:
+        raise MemoryLimitError(OUT_OF_MEMORY)

@@ -15,19 +15,19 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import replace
 from types import TracebackType
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin import points
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape
-from ordebug_plugin.errors import LicenseLimitError, SolverError
+from ordebug_plugin.errors import LicenseLimitError, MemoryLimitError, SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
-from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_irreducible, is_refuted
+from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_hairline, is_irreducible, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.environment import start_environment
 from ordebug_plugin.solver.ledger import Call
@@ -35,9 +35,19 @@ from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
-from ordebug_plugin.solver.search import Found, Search, drop_objective, environment_parameters
+from ordebug_plugin.solver.search import (
+    OUT_OF_MEMORY,
+    OVERDUE,
+    Found,
+    Search,
+    drop_objective,
+    environment_parameters,
+)
 from ordebug_plugin.solver.writing import written
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
+
+if TYPE_CHECKING:
+    from ordebug_plugin.arrays import Arrays
 
 # Gurobi work units; roughly seconds on a fast core. Benchmark models need under 0.01.
 DEFAULT_WORK_LIMIT = 60.0
@@ -130,6 +140,17 @@ class Judge:
         """
         return outline(self._load(problem))
 
+    def arrays(self, problem: Problem, edits: Edits = NO_EDITS) -> Arrays:
+        """The model under edits as arrays, for other solvers; of any size, whatever the licence.
+
+        Raises:
+            ProblemError: Gurobi cannot read the file.
+        """
+        from ordebug_plugin.solver.arraying import arrays  # noqa: PLC0415  # scipy.sparse takes half a second to import
+
+        with _gurobi_errors(problem):
+            return arrays(self._load(problem).rewritten(edits.rewrites), edits)
+
     def others(self, problem: Problem) -> Mapping[str, str]:
         """What the model holds beside rows, bounds and linear costs: each such part, to what it says.
 
@@ -185,6 +206,17 @@ class Judge:
         if iis is None:
             return False
         return self._remember(problem, edits, "irreducible", lambda loaded, _: is_irreducible(loaded, edits, iis))
+
+    def is_hairline(self, problem: Problem, edits: Edits = NO_EDITS) -> bool:
+        """Whether a model that Gurobi calls feasible is so within its tolerances alone: infeasible with 1e-9.
+
+        Gurobi accepts a point that violates rows and bounds by 1e-6, and whole numbers by 1e-5. What no point violates
+        by less than 1e-9 cannot be told from feasible at all.
+
+        Raises:
+            SolverError: Gurobi failed.
+        """
+        return self._remember(problem, edits, "hairline", is_hairline)
 
     def relaxation(self, problem: Problem, edits: Edits = NO_EDITS) -> Relaxation | None:
         """The cheapest repair of the model under edits; None where it cannot be computed.
@@ -285,13 +317,15 @@ def _gurobi_errors(problem: Problem) -> Iterator[None]:
     try:
         yield
     except SolverError as error:
-        raise SolverError(f"{problem.path}: {error}") from error
+        raise type(error)(f"{problem.path}: {error}") from error
     except gp.GurobiError as error:
         if error.errno == SIZE_LIMITED:
             raise LicenseLimitError(
                 f"{problem.path}: the model is larger than this Gurobi licence allows (2000 rows, 2000 columns in the "
                 "wheel's own). Set GRB_LICENSE_FILE to a full licence."
             ) from error
+        if error.errno == GRB.Error.OUT_OF_MEMORY:
+            raise MemoryLimitError(f"{problem.path}: {OUT_OF_MEMORY}") from error
         raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
 
 
@@ -333,7 +367,7 @@ def _verdict(found: Found) -> Verdict:
     if found.status in (GRB.WORK_LIMIT, GRB.SUBOPTIMAL, GRB.NUMERIC):
         return Verdict(Status.LIMIT if found.values is None else Status.FEASIBLE)
     if found.status == GRB.TIME_LIMIT:
-        raise SolverError("Gurobi did not return in time, although within its WorkLimit: the machine is overloaded")
+        raise SolverError(OVERDUE)
     raise SolverError(f"Gurobi ended with the unexpected status {found.status}")
 
 

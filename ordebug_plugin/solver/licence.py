@@ -2,21 +2,21 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 
 import gurobipy as gp
 
 from ordebug_plugin.errors import SolverError
+from ordebug_plugin.solver.configuration import configuration
 from ordebug_plugin.solver.environment import start_environment
 from ordebug_plugin.solver.loaded import SIZE_LIMITED
 
 
 @dataclass(frozen=True)
 class Licence:
-    """The Gurobi licence in use: where it comes from, and whether it solves models beyond 2000 rows or columns."""
+    """The Gurobi licence in use: its kind in words, and whether it solves models beyond 2000 rows or columns."""
 
-    source: str
+    kind: str
     limited: bool
 
 
@@ -29,15 +29,16 @@ def probe_licence() -> Licence:
     """Solves a model of 2001 columns to see which licence is in use.
 
     Raises:
+        InputError: What is set for licences makes no sense.
         SolverError: No Gurobi environment can be started.
     """
-    source = os.environ.get("GRB_LICENSE_FILE", "a default place, else gurobipy's wheel")
+    kind = configuration().kind
     with start_environment() as env, gp.Model(env=env) as model:
         model.addVars(2001)
         try:
             model.optimize()
         except gp.GurobiError as error:
             if error.errno != SIZE_LIMITED:
-                raise SolverError(f"Gurobi failed: {error}") from error
-            return Licence(source, limited=True)
-    return Licence(source, limited=False)
+                raise SolverError(f"Gurobi failed: {configuration().without_secrets(str(error))}") from error
+            return Licence(kind, limited=True)
+    return Licence(kind, limited=False)

@@ -12,12 +12,13 @@ import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape
-from ordebug_plugin.errors import ProblemError, SolverError
+from ordebug_plugin.errors import MemoryLimitError, ProblemError, SolverError
 from ordebug_plugin.linear import Terms
+from ordebug_plugin.model_files import model_file
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.messages import reading_messages
 from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
-from ordebug_plugin.solver.search import Search
+from ordebug_plugin.solver.search import OUT_OF_MEMORY, Search
 
 SIZE_LIMITED = 10010  # Gurobi's error where a model is too large for the licence
 _READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
@@ -199,14 +200,17 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         ProblemError: Gurobi cannot read it.
         SolverError: Gurobi failed.
     """
-    try:
-        model = gp.read(str(problem.path), env)
-    except gp.GurobiError as error:
-        if error.errno not in _READ_ERRORS:
-            raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
-        reason = "; ".join((*reading_messages(problem.path), *(() if error.errno == 0 else (str(error),))))
-        reason = " ".join((reason or str(error)).split())
-        raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
+    with model_file(problem) as path:
+        try:
+            model = gp.read(str(path), env)
+        except gp.GurobiError as error:
+            if "Out of memory" in str(error):  # of its readers, which give it the number of a line that makes no sense
+                raise MemoryLimitError(f"{problem.path}: {OUT_OF_MEMORY}") from error
+            if error.errno not in _READ_ERRORS:
+                raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
+            reason = "; ".join((*reading_messages(path), *(() if error.errno == 0 else (str(error),))))
+            reason = " ".join((reason or str(error)).replace(str(path), str(problem.path)).split())
+            raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
     constrs, columns = model.getConstrs(), model.getVars()
     try:
         written_rows = model.getAttr(GRB.Attr.ConstrName)

@@ -11,6 +11,8 @@ from typing import Any
 import gurobipy as gp
 from gurobipy import GRB
 
+from ordebug_plugin.errors import MemoryLimitError
+
 # Rows and columns together. On models this small, presolve, cuts and heuristics take longer than the search that they
 # would shorten. They do not bear on the IIS: a test holds ours against the public prompts.
 _SMALL = 200
@@ -24,6 +26,8 @@ _PLAIN_WORK = 0.02
 _ANSWERS = frozenset({GRB.OPTIMAL, GRB.INFEASIBLE, GRB.UNBOUNDED, GRB.INF_OR_UNBD, GRB.TIME_LIMIT})
 # What a model has that is not an LP or MIP, IsMIP apart.
 _BEYOND_LINEAR = ("NumSOS", "NumGenConstrs", "NumQConstrs", "NumQNZs", "NumPWLObjVars", "IsMultiObj")
+OVERDUE = "Gurobi did not return in time, although within its WorkLimit: the machine is overloaded"
+OUT_OF_MEMORY = "Gurobi reached its memory limit (SoftMemLimit or MemLimit, else the machine's): raise it"
 _WHOLE = 1e-9  # how near to a whole number; Gurobi itself is content with 1e-5
 
 
@@ -83,7 +87,11 @@ class Search:
         return search
 
     def optimize(self) -> Found:
-        """Solves from scratch, so that what came before never shows in the answer."""
+        """Solves from scratch, so that what came before never shows in the answer.
+
+        Raises:
+            MemoryLimitError: SoftMemLimit was reached; what was asked before takes part of it, so this is no answer.
+        """
         self.model.reset()
         if self.whole:
             found = self._optimize_continuous()
@@ -167,6 +175,8 @@ def _whole(model: gp.Model) -> dict[str, Any]:
 
 def _found(model: gp.Model) -> Found:
     status: int = model.getAttr(GRB.Attr.Status)  # faster than model.Status
+    if status == GRB.MEM_LIMIT:
+        raise MemoryLimitError(OUT_OF_MEMORY)
     if status != GRB.OPTIMAL and (status == GRB.INFEASIBLE or model.SolCount == 0):
         return Found(status)
     return Found(status, float(model.getAttr(GRB.Attr.ObjVal)), model.getAttr(GRB.Attr.X))

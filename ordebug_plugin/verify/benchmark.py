@@ -7,11 +7,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.verify.claims import Claims, read_claims
 from ordebug_plugin.verify.finding import Check, Finding, Ruling, listed, proven, wrong
-from ordebug_plugin.verify.parallel import call_each, judge_of
 from ordebug_plugin.verify.proof import Proof, prove
 from ordebug_plugin.workers import Lost
 
@@ -58,7 +59,7 @@ def check_benchmark(
     path: Path,
     *,
     limit: int | None = None,
-    workers: int = 0,
+    workers: Crew = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
     on_progress: Callable[[Proof], None] | None = None,
 ) -> BenchmarkCheck:
@@ -67,7 +68,7 @@ def check_benchmark(
     Args:
         path: See `problem.load_benchmark`.
         limit: Only the first so many problems; ids and duplicates are compared among these.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         work_limit: Gurobi work units per solve.
         on_progress: Called with every problem's proof.
 
@@ -76,7 +77,7 @@ def check_benchmark(
         SolverError: Gurobi cannot start.
     """
     benchmark, records = load_benchmark(path), load_records(path)
-    Judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
     problems = benchmark.problems[:limit]
     claims = [read_claims(record, problem.truth) for record, problem in zip(records, problems, strict=False)]
     calls = [(work_limit, problem, claim) for problem, claim in zip(problems, claims, strict=True)]

@@ -16,6 +16,7 @@ from pathlib import Path
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.kinship import identify
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.prompt import Detail, Style, render_state, strip_labels, strip_specification
@@ -94,7 +95,7 @@ def find_contamination(
     problems = load_benchmark(bench).problems
     identities = identify(problems, load_records(bench))
     models, renamed, originals, prompts = [], [], [], []
-    with Judge(work_limit=work_limit, models_kept=1) as judge:
+    with make_judge(work_limit=work_limit, models_kept=1) as judge:
         training = _read_training(train, judge)
         for number, (problem, one) in enumerate(zip(problems, identities, strict=True), 1):
             if one.content in training.models:

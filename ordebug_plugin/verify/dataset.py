@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ordebug_plugin.data.alpaca import AlpacaFile
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import Benchmark, Problem
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.verify.demonstration import Demonstration
 from ordebug_plugin.verify.length import Lengths, Ruler, summarize
-from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.verify.repetition import Contradictions, contradictions, repeats
 from ordebug_plugin.verify.replay import replay_rows
 from ordebug_plugin.verify.row import Row
@@ -85,7 +86,7 @@ class DatasetCheck:
 def replay_all(
     matched: DatasetCheck,
     *,
-    workers: int = 0,
+    workers: Crew = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
     on_progress: Callable[[], None] | None = None,
 ) -> DatasetCheck:
@@ -93,14 +94,14 @@ def replay_all(
 
     Args:
         matched: See `matching.match_rows`.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         work_limit: Gurobi work units per solve.
         on_progress: Called after each problem of `DatasetCheck.problems`.
 
     Raises:
         SolverError: Gurobi cannot start.
     """
-    Judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
     groups: dict[Problem, list[Row]] = {problem: [] for problem in matched.problems}
     for row in matched.rows:
         if row.problem is not None:

@@ -9,11 +9,12 @@ from pathlib import Path
 
 from ordebug_plugin.data.alpaca import read_alpaca
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import Benchmark, Problem, load_benchmark, load_records
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.verify.dataset import DatasetCheck
 from ordebug_plugin.verify.demonstration import Demonstration
-from ordebug_plugin.verify.parallel import call_each
 from ordebug_plugin.verify.reading import UnreadableRowError, read_demonstration
 from ordebug_plugin.verify.replay import first_states
 from ordebug_plugin.verify.row import Row
@@ -55,12 +56,12 @@ def match_rows(source: Path, bench: Path) -> DatasetCheck:
     return DatasetCheck(source, file, benchmark, tuple(rows), families)
 
 
-def match_prompts(matched: DatasetCheck, *, workers: int = 0, work_limit: float = DEFAULT_WORK_LIMIT) -> DatasetCheck:
+def match_prompts(matched: DatasetCheck, *, workers: Crew = 0, work_limit: float = DEFAULT_WORK_LIMIT) -> DatasetCheck:
     """Finds the problem of rows that name none: by their first prompt, which must be that of one problem alone.
 
     Args:
         matched: See `match_rows`.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         work_limit: Gurobi work units per solve.
 
     Raises:
@@ -68,7 +69,7 @@ def match_prompts(matched: DatasetCheck, *, workers: int = 0, work_limit: float 
     """
     if all(row.reason != ANONYMOUS for row in matched.rows):
         return matched
-    Judge(work_limit=work_limit).close()
+    make_judge(work_limit=work_limit).close()
     problems = matched.benchmark.problems
     shown = call_each(first_states, [(work_limit, problem) for problem in problems], workers=workers)
     by_state: dict[str, list[Problem]] = defaultdict(list)

@@ -9,13 +9,13 @@ from dataclasses import dataclass, replace
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import OrdebugError, SolverError
 from ordebug_plugin.grading import Replay
+from ordebug_plugin.parallel import judge_of
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import render_answer, render_state
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import score
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verify.demonstration import Turn
-from ordebug_plugin.verify.parallel import judge_of
 from ordebug_plugin.verify.played import STYLES, Course, Played, played, states_until
 
 

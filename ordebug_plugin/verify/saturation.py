@@ -15,18 +15,19 @@ from ordebug_plugin.agents import make_agent
 from ordebug_plugin.edits import Shape
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import LicenseLimitError, ProblemError
+from ordebug_plugin.guarded import make_judge
 from ordebug_plugin.kinship import identify, kin
 from ordebug_plugin.metrics import measure_scores
+from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.rollout import play
 from ordebug_plugin.scoring import Scores, score
-from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
 from ordebug_plugin.statistics import Estimate, proportion
 from ordebug_plugin.truth import Truth
 from ordebug_plugin.verdict import IIS
 from ordebug_plugin.verify.guessing import Choice, Leak, find_leak
 from ordebug_plugin.verify.names import name_features, word_features
-from ordebug_plugin.verify.parallel import call_each, judge_of
 from ordebug_plugin.verify.row import OBJECTIVE_KEPT
 from ordebug_plugin.verify.shapes import shape_features
 from ordebug_plugin.workers import Lost
@@ -120,7 +121,7 @@ def measure_saturation(
     path: Path,
     *,
     limit: int | None = None,
-    workers: int = 0,
+    workers: Crew = 0,
     work_limit: float = DEFAULT_WORK_LIMIT,
     on_progress: Callable[[Played], None] | None = None,
 ) -> Saturation:
@@ -129,7 +130,7 @@ def measure_saturation(
     Args:
         path: See `problem.load_benchmark`.
         limit: Only the first so many problems.
-        workers: Processes; 0 for none but this one. The result does not depend on it.
+        workers: Who works; the result does not depend on it.
         work_limit: Gurobi work units per solve.
         on_progress: Called with what came of every problem.
 
@@ -138,7 +139,7 @@ def measure_saturation(
         SolverError: Gurobi cannot start.
     """
     benchmark, records = load_benchmark(path), load_records(path)
-    Judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
     problems = benchmark.problems[:limit]
     groups = kin(identify(problems, records))
     calls = [(work_limit, problem, group) for problem, group in zip(problems, groups, strict=True)]

@@ -1,0 +1,186 @@
+"""A Ray cluster that does judged work; the only importer of ray.
+
+A task of the cluster is a few calls, each done in a process beside Ray's own (`workers`), so that one that crashes or
+hangs is killed and named as on one machine. A task whose node is lost is done again on another.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import platform
+import signal
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.util import find_spec
+from typing import Any
+
+from ordebug_plugin import __version__
+from ordebug_plugin.errors import InputError, SolverError
+from ordebug_plugin.model_files import pack, unpacked
+from ordebug_plugin.solver import gurobi_version
+from ordebug_plugin.workers import Lost, Workers
+
+# Calls of a task at most: a task costs a millisecond or two, as much as a short call. Fewer where there are few, so
+# that no node waits long for the last of them.
+_CALLS = 16
+_TASKS = 8  # for each CPU, if there are calls enough
+# Tasks on their way for each CPU: while one is done, the next arrives.
+_AHEAD = 2
+# How often a task is done again whose node was lost, or ran out of memory.
+_RETRIES = 8
+_NAP = 0.2  # seconds; `futures` says why
+# Seconds that a task may wait for a CPU, beyond the time of its calls.
+_PATIENCE = 600.0
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """A Ray cluster.
+
+    Attributes:
+        address: As ``ray.init`` takes it: ``auto``, ``host:6379``, ``ray://host:10001``.
+        most: Tasks at the same time at most; None for one for each CPU of the cluster.
+    """
+
+    address: str
+    most: int | None = None
+
+    def map(
+        self,
+        function: Callable[..., Any],
+        calls: Sequence[tuple[Any, ...]],
+        timeout: float,
+        on_end: Callable[[int, Any], None] = lambda _number, _result: None,
+    ) -> list[Any]:
+        """Calls a function of a module once for each tuple of arguments; see `workers.Workers.map`.
+
+        Args:
+            function: Total.
+            calls: Arguments that can be pickled. Model files of problems among them travel along.
+            timeout: Seconds for a call, after which its process is killed.
+            on_end: Called with a call's number and its result, in the order in which they end.
+
+        Returns:
+            A result per call, `Lost` where its process was killed or died.
+
+        Raises:
+            InputError: Ray is not installed, or the cluster cannot be reached.
+            SolverError: A node has other versions than this one, or nobody does the work.
+        """
+        ray = self.connect()
+        task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_work)
+        ours = _versions()
+        slots = self._slots(ray)
+        size = max(1, min(_CALLS, len(calls) // (slots * _TASKS)))
+        waiting = deque(range(0, len(calls), size))
+        running: dict[Any, int] = {}
+        results: list[Any] = [None] * len(calls)
+        heard = time.monotonic()
+        try:
+            while waiting or running:
+                ahead = slots * _AHEAD if self.most is None else slots
+                while waiting and len(running) < ahead:
+                    first = waiting.popleft()
+                    part = [pack((function, call)) for call in calls[first : first + size]]
+                    running[task.remote(ours, part, timeout)] = first
+                done, _ = ray.wait(list(running), num_returns=1, timeout=_NAP)
+                for reference in done:
+                    first = running.pop(reference)
+                    n = min(size, len(calls) - first)
+                    for number, result in enumerate(_result(ray, reference, n), first):
+                        results[number] = result
+                        on_end(number, result)
+                if done:
+                    heard = time.monotonic()
+                    slots = self._slots(ray)  # nodes come and go
+                elif time.monotonic() - heard > size * timeout + _PATIENCE:
+                    raise SolverError(f"the Ray cluster at {self.address} has done nothing for too long: `ray status`")
+        finally:
+            for reference in running:  # nobody's result any more
+                ray.cancel(reference, force=True)
+        return results
+
+    def connect(self) -> Any:
+        """Ray, connected to this cluster; a process has one connection, until it ends.
+
+        Raises:
+            InputError: Ray is not installed, or there is no cluster.
+        """
+        return _connected(self.address)
+
+    def _slots(self, ray: Any) -> int:
+        cpus = max(1, int(ray.cluster_resources().get("CPU", 0)))
+        return cpus if self.most is None else min(self.most, cpus)
+
+
+def _connected(address: str) -> Any:
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # noqa: PLC0415  # an extra, and slow to import
+    except ImportError as error:
+        raise InputError("--ray needs Ray: pip install 'ordebug-plugin[ray]', on every node") from error
+    if not ray.is_initialized():
+        if address.startswith("ray://") and find_spec("grpc") is None:
+            raise InputError(f"an address like {address} needs Ray's client: pip install 'ray[client]'")
+        before = signal.getsignal(signal.SIGTERM)
+        try:
+            ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
+        except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
+            raise InputError(f"no Ray cluster at {address}: {error}; `ray start --head` starts one") from error
+        finally:
+            if before is not None and threading.current_thread() is threading.main_thread():
+                signal.signal(signal.SIGTERM, before)  # Ray takes it; how a command ends is ours to say
+    return ray
+
+
+def _versions() -> tuple[tuple[str, str], ...]:
+    """What must be the same everywhere for results to be the same."""
+    python = ".".join(platform.python_version_tuple()[:2])
+    return ("ordebug_plugin", __version__), ("gurobi", gurobi_version()), ("python", python)
+
+
+def _result(ray: Any, reference: Any, n: int) -> Sequence[Any]:
+    """What came of the calls of a task."""
+    try:
+        results: Sequence[Any] = ray.get(reference)
+    except ray.exceptions.RayTaskError as error:
+        if isinstance(error.cause, SolverError):
+            raise error.cause from None
+        raise SolverError(
+            f"a node of the Ray cluster cannot do the work: {str(error.cause).strip()}. Is ordebug_plugin installed "
+            "there?"
+        ) from error
+    except ray.exceptions.RayError as error:  # after all retries
+        return [Lost(f"every node that judged it was lost: {type(error).__name__}")] * n
+    return results
+
+
+def _work(ours: tuple[tuple[str, str], ...], part: Sequence[bytes], timeout: float) -> list[Any]:
+    """A task.
+
+    Raises:
+        SolverError: The versions differ.
+    """
+    for (name, here), (_, there) in zip(_versions(), ours, strict=True):
+        if here != there:
+            raise SolverError(
+                f"{platform.node()}, a node of the Ray cluster, has {name} {here}, and the command {there}: results "
+                "would differ; install the same on every node"
+            )
+    return _process().map(_call, [(packed,) for packed in part], timeout)
+
+
+@lru_cache(maxsize=1)
+def _process() -> Workers:
+    """The process beside Ray's own that calls Gurobi."""
+    return Workers(1)
+
+
+def _call(packed: bytes) -> Any:
+    with unpacked(packed) as (function, call):
+        return function(*call)

@@ -1,0 +1,97 @@
+"""Commands that work in several processes: interrupted, and with a worker that dies."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from ordebug_plugin.parallel import call_each, run_each
+from ordebug_plugin.workers import Lost
+
+
+def square(number: int) -> int:
+    time.sleep(0.02 * (number % 3))
+    if number == 5:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number * number
+
+
+def test_results_come_in_order_and_a_lost_worker_is_a_named_loss() -> None:
+    told: list[object] = []
+    calls = [(number,) for number in range(12)]
+    results = call_each(square, calls, workers=3, on_done=told.append)
+    lost = Lost("the process that judged it died")
+    assert results == told == [lost if number == 5 else number * number for number in range(12)]
+    ends: dict[int, object] = {}
+    run_each(square, calls, workers=3, on_end=ends.__setitem__)
+    assert [ends[number] for number in range(12)] == results
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("whom", ["command", "group"])
+def test_an_interrupted_command_leaves_no_process_and_no_folder(
+    tmp_path: Path, sign: signal.Signals, whom: str
+) -> None:
+    scratch, models = tmp_path / "scratch", tmp_path / "bench" / "models"
+    scratch.mkdir()
+    options = ["--n", "5000", "--families", "plans", "--workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ordebug_plugin.cli", "bench", "make", str(tmp_path / "bench"), *options],
+        env={**os.environ, "TMPDIR": str(scratch)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+        # Where the tests run in the background of a script, the shell has children ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
+    )
+    while process.poll() is None and not (models.is_dir() and len(list(models.iterdir())) >= 10):
+        time.sleep(0.05)
+    assert any(scratch.iterdir())
+    (os.killpg if whom == "group" else os.kill)(process.pid, sign)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "ordebug: interrupted" in said
+    assert "Traceback" not in said
+    assert not [name for name in os.listdir("/proc") if name.isdigit() and _group(name) == process.pid]
+    assert not any(scratch.iterdir())
+
+
+def test_ctrl_c_ends_a_command_that_waits_for_gurobi(tmp_path: Path) -> None:
+    """Alone with one problem there is no worker, and Gurobi would answer Ctrl-C by ending its solve."""
+    rng, rows, columns = random.Random(0), 5, 40
+    text = "Minimize\n obj: x0\nSubject To\n"  # market split: no point, and nothing but search to see it
+    for row in range(rows):
+        weights = [rng.randrange(100) for _ in range(columns)]
+        terms = " + ".join(f"{weight} x{column}" for column, weight in enumerate(weights))
+        text += f" r{row}: {terms} = {sum(weights) // 2}\n"
+    (tmp_path / "split.lp").write_text(text + "Binaries\n " + " ".join(f"x{c}" for c in range(columns)) + "\nEnd\n")
+    out = tmp_path / "run"
+    arguments = ["eval", str(tmp_path / "split.lp"), "--agent", "drop-first", "--out", str(out)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ordebug_plugin.cli", *arguments],
+        stderr=subprocess.PIPE,
+        text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # as above
+    )
+    while process.poll() is None and not (out / "config.yaml").exists():
+        time.sleep(0.05)
+    time.sleep(1.0)  # most likely enough to be inside Gurobi; before that it must end likewise
+    process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=60)
+    assert process.returncode == 130, said
+    assert "the same command starts again" in said
+
+
+def _group(pid: str) -> int | None:
+    try:
+        return os.getpgid(int(pid))
+    except ProcessLookupError:
+        return None
