@@ -83,3 +83,23 @@ def test_answers_that_know_nothing_are_well_formed_and_not_of_the_conflict_alone
     shown = [read_state(row["input"]).iis_rows or () for row in after]
     inside = [one.action is not None and one.action.target in rows for one, rows in zip(read, shown, strict=True)]
     assert 0 < sum(inside) < len(inside)
+
+
+def test_the_bench_of_memory_keeps_what_it_is_told(tmp_path: Path) -> None:
+    make_benchmark(tmp_path / "bench", n=2, seed=1, wanted=PLANS)
+    done = script(sys.executable, "scripts/bench_memory.py", str(tmp_path / "bench"), "--problems", "6", "--kept", "3")
+    assert done.returncode == 0, done.stderr
+    assert "after 3 models, 3 of them kept" in done.stdout
+    assert "after 6 models, 3 of them kept" in done.stdout
+    assert script(sys.executable, "scripts/bench_memory.py", "nothing").returncode == 2
+
+
+def test_the_bench_of_the_judge_agrees_with_the_naive_loop(tmp_path: Path) -> None:
+    """Two problems; the growth over sizes takes too long for a test."""
+    make_benchmark(tmp_path / "bench", n=2, seed=1, wanted=PLANS)
+    figures = tmp_path / "figures.json"
+    parts = ["episodes", "turns", "repeats", "rewards", "workers", "memory", "gurobi"]
+    options = ["--quick", "--repeats", "1", "--json", str(figures), "--only", *parts]
+    done = script(sys.executable, "scripts/bench_judge.py", "--bench", str(tmp_path / "bench"), *options)
+    assert done.returncode == 0, done.stderr  # 1 where a state differs in status or objective
+    assert {*parts} <= json.loads(figures.read_text()).keys()

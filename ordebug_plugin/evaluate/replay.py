@@ -150,8 +150,8 @@ def replay(judge: Judge, problem: Problem, episode: Episode, max_steps: int, sty
 
 
 def _replay_one(work_limit: float, max_steps: int, style: Style | None, problem: Problem, episode: Episode) -> Replayed:
-    """What a worker does; a judge of its own for each episode, so that the ledger has all of it."""
-    with Judge(work_limit=work_limit, models_kept=1, ledger=True) as judge:
+    """What a worker does: with a judge of its own, so that the ledger has all of it, and no answers of other runs."""
+    with Judge(work_limit=work_limit, models_kept=1, ledger=True, stored=False) as judge:
         return replay(judge, problem, episode, max_steps, style)
 
 

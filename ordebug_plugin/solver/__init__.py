@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from ordebug_plugin.solver.judge import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge
-from ordebug_plugin.solver.licence import Licence, gurobi_version, probe_licence
+from ordebug_plugin.solver.licence import Licence, probe_licence
 from ordebug_plugin.solver.messages import reading_messages
+from ordebug_plugin.solver.version import gurobi_version
 from ordebug_plugin.solver.writing import FORMATS
 
 __all__ = [

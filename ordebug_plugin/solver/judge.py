@@ -11,18 +11,16 @@ from __future__ import annotations
 
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from types import TracebackType
 from typing import TYPE_CHECKING, TypeVar
 
-import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin import points
 from ordebug_plugin.edits import NO_EDITS, Edits, Shape
-from ordebug_plugin.errors import LicenseLimitError, MemoryLimitError, SolverError
+from ordebug_plugin.errors import SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
@@ -30,20 +28,22 @@ from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver.conflict import find_iis, goes_on_from_proof, is_hairline, is_irreducible, is_refuted
 from ordebug_plugin.solver.elastic import infeasibility, relaxation
 from ordebug_plugin.solver.environment import start_environment
+from ordebug_plugin.solver.failures import gurobi_errors
 from ordebug_plugin.solver.ledger import Call
-from ordebug_plugin.solver.loaded import SIZE_LIMITED, Loaded, read
+from ordebug_plugin.solver.loaded import Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 from ordebug_plugin.solver.restore import restore
 from ordebug_plugin.solver.search import (
-    OUT_OF_MEMORY,
     OVERDUE,
     Found,
     Search,
     drop_objective,
     environment_parameters,
 )
+from ordebug_plugin.solver.version import gurobi_version
 from ordebug_plugin.solver.writing import written
+from ordebug_plugin.store import MISSING, open_store
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 if TYPE_CHECKING:
@@ -68,8 +68,10 @@ class Judge:
         patience: Seconds of every single Gurobi call, after which it counts as failed.
         models_kept: How many models stay in memory, the most recently used ones.
         ledger: Keep a list of all questions (`calls`).
+        stored: Use the store of answers where ORDEBUG_STORE names one (`store`).
 
     Raises:
+        InputError: What is set for licences or the store makes no sense.
         SolverError: No Gurobi environment can be started (licence).
     """
 
@@ -80,6 +82,7 @@ class Judge:
         patience: float = DEFAULT_PATIENCE,
         models_kept: int = 256,
         ledger: bool = False,
+        stored: bool = True,
     ) -> None:
         self._work_limit = work_limit
         self._patience = patience
@@ -87,6 +90,7 @@ class Judge:
         self._models: OrderedDict[str, Loaded] = OrderedDict()
         self._models_kept = models_kept
         self._calls: list[Call] | None = [] if ledger else None
+        self._store = open_store(gurobi_version()) if stored else None
 
     def __enter__(self) -> Judge:
         """Returns the judge itself."""
@@ -114,6 +118,8 @@ class Judge:
             loaded.retire()
         self._models.clear()
         self._env.dispose()
+        if self._store is not None:
+            self._store.close()
 
     def shape(self, problem: Problem) -> Shape:
         """The rows and variables of the model as loaded.
@@ -148,7 +154,7 @@ class Judge:
         """
         from ordebug_plugin.solver.arraying import arrays  # noqa: PLC0415  # scipy.sparse takes half a second to import
 
-        with _gurobi_errors(problem):
+        with gurobi_errors(problem):
             return arrays(self._load(problem).rewritten(edits.rewrites), edits)
 
     def others(self, problem: Problem) -> Mapping[str, str]:
@@ -171,7 +177,7 @@ class Judge:
             InputError: The format cannot hold this model.
             SolverError: Gurobi failed.
         """
-        with _gurobi_errors(problem):
+        with gurobi_errors(problem):
             return written(self._load(problem).rewritten(edits.rewrites), edits, suffix, self._env)
 
     def solve(self, problem: Problem, edits: Edits = NO_EDITS) -> Verdict:
@@ -269,7 +275,7 @@ class Judge:
 
     def _restored(self, problem: Problem, restoration: Restoration, work_limit: float) -> Verdict:
         loaded = self._load(problem)
-        with _gurobi_errors(problem):
+        with gurobi_errors(problem):
             search = restore(loaded, restoration, work_limit)
             try:
                 return _resolved(search, search.optimize())
@@ -285,17 +291,24 @@ class Judge:
             answers = loaded.answers[edits] = {}
         elif name in answers:
             return answers[name]  # type: ignore[return-value]  # each name is asked with one function
+        if self._store is not None:
+            known = self._store.get(problem.content_hash, edits, self._work_limit, name)
+            if known is not MISSING:
+                answers[name] = known
+                return known  # type: ignore[return-value]
         began = time.perf_counter()
         answered = False
         try:
-            with _gurobi_errors(problem):
+            with gurobi_errors(problem):
                 answer = ask(loaded.rewritten(edits.rewrites), edits)
             answered = True
         finally:
             if not answered:  # the model may carry half of the edits: read it anew next time
-                with _gurobi_errors(problem):
+                with gurobi_errors(problem):
                     self._models.pop(problem.content_hash).retire()
         answers[name] = answer
+        if self._store is not None:
+            self._store.put(problem.content_hash, edits, self._work_limit, name, answer)
         if self._calls is not None:
             self._calls.append(Call(name, problem.content_hash, edits, answer, time.perf_counter() - began))
         return answer
@@ -310,23 +323,6 @@ class Judge:
             _, oldest = self._models.popitem(last=False)
             oldest.retire()
         return loaded
-
-
-@contextmanager
-def _gurobi_errors(problem: Problem) -> Iterator[None]:
-    try:
-        yield
-    except SolverError as error:
-        raise type(error)(f"{problem.path}: {error}") from error
-    except gp.GurobiError as error:
-        if error.errno == SIZE_LIMITED:
-            raise LicenseLimitError(
-                f"{problem.path}: the model is larger than this Gurobi licence allows (2000 rows, 2000 columns in the "
-                "wheel's own). Set GRB_LICENSE_FILE to a full licence."
-            ) from error
-        if error.errno == GRB.Error.OUT_OF_MEMORY:
-            raise MemoryLimitError(f"{problem.path}: {OUT_OF_MEMORY}") from error
-        raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
 
 
 def _solve(loaded: Loaded, edits: Edits) -> Verdict:

@@ -1,4 +1,4 @@
-"""Which Gurobi this is, and under which licence."""
+"""Under which licence Gurobi runs."""
 
 from __future__ import annotations
 
@@ -18,11 +18,6 @@ class Licence:
 
     kind: str
     limited: bool
-
-
-def gurobi_version() -> str:
-    """Version of the Gurobi library."""
-    return ".".join(map(str, gp.gurobi.version()))
 
 
 def probe_licence() -> Licence:

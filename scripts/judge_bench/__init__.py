@@ -1,0 +1,1 @@
+"""The parts of bench_judge.py, which says what they measure."""

@@ -1,0 +1,80 @@
+"""Time inside Gurobi."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+import gurobipy as gp
+
+from judge_bench.apart import KEEP_ALL
+from judge_bench.script import Script, edits_of
+from ordebug_plugin.solver import Judge, loaded
+from ordebug_plugin.verdict import Status
+
+
+class Clocked:
+    """A Gurobi model of which every call and attribute is timed; changes of rows and variables are not."""
+
+    seconds = 0.0
+
+    def __init__(self, model: gp.Model) -> None:
+        object.__setattr__(self, "_model", model)
+
+    def __getattr__(self, name: str) -> Any:  # noqa: D105
+        began = time.perf_counter()
+        value = getattr(self._model, name)
+        Clocked.seconds += time.perf_counter() - began
+        if not callable(value):
+            return value
+
+        def call(*arguments: Any) -> Any:
+            began = time.perf_counter()
+            try:
+                result = value(*arguments)
+            finally:
+                Clocked.seconds += time.perf_counter() - began
+            return Clocked(result) if isinstance(result, gp.Model) else result
+
+        return call
+
+    def __setattr__(self, name: str, value: Any) -> None:  # noqa: D105
+        setattr(self._model, name, value)
+
+    def __enter__(self) -> Clocked:  # noqa: D105
+        return self
+
+    def __exit__(self, *_: object) -> None:  # noqa: D105
+        self._model.dispose()
+
+
+class ClockedModule:
+    """gurobipy, with models that are timed."""
+
+    def __getattr__(self, name: str) -> Any:  # noqa: D105
+        return getattr(gp, name)
+
+    def read(self, path: str, env: gp.Env) -> Clocked:
+        """Reads a model."""
+        began = time.perf_counter()
+        model = gp.read(path, env)
+        Clocked.seconds += time.perf_counter() - began
+        return Clocked(model)
+
+
+def gurobi_share(scripts: list[Script]) -> float:
+    """Share of the judge's time inside Gurobi: the questions of the scripts alone, each new to it."""
+    with Judge(models_kept=1) as planner:
+        asked = [(script.problem, edits_of(planner, script)) for script in scripts]
+    Clocked.seconds = 0.0
+    loaded.gp = ClockedModule()  # type: ignore[attr-defined,assignment]
+    try:
+        with Judge(models_kept=KEEP_ALL) as judge:
+            began = time.perf_counter()
+            for problem, states in asked:
+                for edits in states:
+                    if judge.solve(problem, edits).status is Status.INFEASIBLE:
+                        judge.iis(problem, edits)
+            return Clocked.seconds / (time.perf_counter() - began)
+    finally:
+        loaded.gp = gp  # type: ignore[attr-defined]
