@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -96,6 +97,9 @@ def _parser() -> argparse.ArgumentParser:
 
 def entry() -> NoReturn:
     """The program `ordebug`."""
+    for stream in (sys.stdout, sys.stderr):  # a sign that it cannot show must not end a command that did its work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     code = main()
     if code == StoppedError.exit_code:
         # Threads may wait for a server for minutes; what they would bring is given up, and all that counts is on disk.

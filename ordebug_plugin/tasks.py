@@ -14,6 +14,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, is_extended, load_problem
@@ -66,7 +67,7 @@ def load_task(text: str) -> Task:
         ProblemError: The text is no task, the model file is missing, or it is not the one the task was written for.
     """
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         path = Path(record["path"]) if "path" in record else _materialize(record["name"], record["model"])
         truth, extended = load_truth(record["truth"]), is_extended(record)
         problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
@@ -74,7 +75,7 @@ def load_task(text: str) -> Task:
         specification = read_specification(record["specification"]) if "specification" in record else None
         if not all(isinstance(answer, str) for answer in history):
             raise TypeError("an answer of the history is no text")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ActionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError, ActionError) as error:
         raise ProblemError(
             f"the dataset column {COLUMN!r} holds no task ({error!r}): write it with `ordebug data grpo`"
         ) from error
@@ -93,7 +94,7 @@ def load_style(text: str) -> Style:
         ProblemError: The text is no style.
     """
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         return Style(**{**record, "detail": Detail(record["detail"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ProblemError(

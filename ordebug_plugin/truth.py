@@ -45,6 +45,7 @@ class Truth:
 
 
 UNKNOWN = Truth()
+_REMOVED = re.compile(r"[Rr]emove (?:chain constraints: |contradicting constraint )?(.+)")
 
 
 def read_truth(record: Mapping[str, object]) -> Truth:
@@ -139,5 +140,5 @@ def _public_target(error_type: str, target: str) -> tuple[tuple[str, ...], tuple
 
 def _public_added_rows(sentence: str) -> tuple[str, ...]:
     """The rows that a public fix removes: they were not in the original model."""
-    match = re.search(r"[Rr]emove (?:chain constraints: |contradicting constraint )?(.+)$", sentence)
+    match = _REMOVED.search(sentence.removesuffix("\n").rpartition("\n")[2])
     return tuple(part.strip() for part in match[1].split(",")) if match else ()

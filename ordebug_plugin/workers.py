@@ -22,6 +22,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from ordebug_plugin.redaction import keyless
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -62,7 +64,7 @@ class _Worker:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path},
+                env={**keyless(os.environ), "PYTHONPATH": path},
             )
         except OSError:
             self.pipe.close()

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.env import Outcome, Step
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn
 from ordebug_plugin.errors import ActionError, InputError
@@ -71,7 +72,7 @@ def parse_episode(line: str) -> Episode:
         InputError: It is not an episode.
     """
     try:
-        return _episode_in(json.loads(line))
+        return _episode_in(parse_json(line))
     except (ValueError, KeyError, TypeError, AttributeError, ActionError) as error:
         raise InputError(repr(error)) from error
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ordebug_plugin import __version__
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.engine import Course, Player, Served, Unusable, play_jobs
@@ -231,8 +232,8 @@ def load_config(folder: Path) -> dict[str, Any]:
             in it than one of a run.
     """
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
+        config = parse_yaml((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no run (`ordebug eval … --out {folder}` makes one): {error}") from error
     return check_recorded(folder / CONFIG, config)
 

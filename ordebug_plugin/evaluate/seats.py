@@ -25,6 +25,7 @@ from typing import Any, Generic, Protocol, TypeVar
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
+from ordebug_plugin.redaction import keyless
 
 T = TypeVar("T")
 
@@ -158,7 +159,7 @@ class ProcessSeat:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path},
+                env={**keyless(os.environ), "PYTHONPATH": path},
             )
         except OSError as error:
             self._socket.close()

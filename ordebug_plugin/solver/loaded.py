@@ -16,6 +16,7 @@ from ordebug_plugin.errors import ProblemError, SolverError
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.messages import reading_messages
+from ordebug_plugin.solver.reading import readable
 from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
 from ordebug_plugin.solver.search import Search
 
@@ -200,7 +201,10 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         SolverError: Gurobi failed.
     """
     try:
-        model = gp.read(str(problem.path), env)
+        with readable(problem.path) as path:
+            model = gp.read(str(path), env)
+    except UnicodeEncodeError as error:
+        raise ProblemError(f"{problem.path}: Gurobi takes no such name of a file: {error}") from error
     except gp.GurobiError as error:
         if error.errno not in _READ_ERRORS:
             raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.errors import InputError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # What a point may set, section by section; `recipes/sweeps/epochs.yaml` says what each means.
 SECTIONS: Mapping[str, frozenset[str]] = {
     "data": frozenset({"demos", "rows", "keep", "held_out", "problems"}),
@@ -108,7 +107,7 @@ def load_sweep(path: Path) -> Sweep:
         shared=_shared(top.get("shared"), path),
         serve=defaults["serve"],
         points=tuple(
-            Point(name, seed, _merged(defaults, changes, path, f"points, {name}"))
+            Point(_file_name(name, path, "points"), seed, _merged(defaults, changes, path, f"points, {name}"))
             for name, changes in points.items()
             for seed in dict.fromkeys(seeds)
         ),
@@ -120,8 +119,8 @@ def _read(path: Path, before: tuple[Path, ...] = ()) -> Mapping[str, Any]:
     if path.resolve() in before:
         raise InputError(f"{path}: it extends itself")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     own = dict(_mapping(content, path, "the file", _TOP))
     extended = own.pop("extends", None)
@@ -149,8 +148,6 @@ def _merged(
     defaults: Mapping[str, Mapping[str, Any]], changes: Any, path: Path, where: str
 ) -> dict[str, dict[str, Any]]:
     """All sections of a point: the defaults under what it changes."""
-    if not _NAME.match(where.rsplit(", ", 1)[-1]):
-        raise InputError(f"{path}, {where}: the name of a point becomes a folder: letters, digits, dots, - and _ alone")
     changed = _mapping(changes or {}, path, where, frozenset(SECTIONS))
     merged: dict[str, dict[str, Any]] = {}
     for name, known in SECTIONS.items():
@@ -161,6 +158,13 @@ def _merged(
             if merged[name].get(key) is None:
                 raise InputError(f"{path}, {where}: {name}: {key} is missing")
     return merged
+
+
+def _file_name(name: str, path: Path, where: str) -> str:
+    """A name that is to be that of a file or a folder below the sweep's own."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{path}, {where}, {name}: the name becomes a folder's: letters, digits, dots, - and _ alone")
+    return name
 
 
 def _section(value: Any, path: Path, where: str, known: frozenset[str]) -> Mapping[str, Any]:
@@ -187,7 +191,7 @@ def _shared(value: Any, path: Path) -> dict[str, Shared]:
         texts = _texts(_mapping(keys, path, f"shared, {name}", _SHARED), path, f"shared, {name}")
         if "command" not in texts:
             raise InputError(f"{path}, shared, {name}: command is missing")
-        found[name] = Shared(texts["command"], texts.get("serves"))
+        found[_file_name(name, path, "shared")] = Shared(texts["command"], texts.get("serves"))
     return found
 
 
