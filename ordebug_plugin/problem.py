@@ -243,5 +243,5 @@ def _inside(root: Path, name: str, key: str) -> Path:
     except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
         raise ProblemError(f"{key} {name!r} is no name of a file: {error}") from error
     if not inside:
-        raise ProblemError(f"{key} {name!r} is outside the benchmark's folder: move it inside")
+        raise ProblemError(f"{key} {name!r} is outside the folder: move it inside")
     return path

@@ -11,10 +11,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ordebug_plugin.actions import Action, ActionKind, parse_action
 from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.fields import Fields
 
 # target_type always says "constraint" in the public files, but the targets of these fault types are variables.
 _VARIABLE_TYPES = frozenset({"B", "H"})
@@ -85,18 +85,18 @@ def dump_truth(truth: Truth) -> dict[str, object]:
     }
 
 
-def load_truth(record: Mapping[str, Any]) -> Truth:
+def load_truth(record: Fields) -> Truth:
     """Reads what `dump_truth` wrote.
 
     Raises:
-        KeyError, TypeError, ActionError: It is something else.
+        ValueError, ActionError: It is something else.
     """
     return Truth(
-        rows=tuple(record["rows"]),
-        variables=tuple(record["variables"]),
-        objective=record["objective"],
-        added_rows=tuple(record["added_rows"]),
-        fix=tuple(parse_action(text) for text in record["fix"]),
+        rows=record.texts("rows"),
+        variables=record.texts("variables"),
+        objective=record.number_or_none("objective"),
+        added_rows=record.texts("added_rows"),
+        fix=tuple(parse_action(text) for text in record.texts("fix")),
     )
 
 
