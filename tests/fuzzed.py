@@ -53,7 +53,7 @@ ODD = st.one_of(
     st.none(),
     st.booleans(),
     st.integers(),
-    st.sampled_from([10**400, -(10**5000), 2**63, -1, 0]),
+    st.sampled_from([10**400, -(10**4000), 2**63, -1, 0]),
     st.floats(),
     TEXTS,
     st.sampled_from([[], {}, [[]], [{}], {"": None}, [None], ["a", 1]]),
@@ -114,14 +114,6 @@ def _damaged(draw: st.DrawFn, node: Any) -> Any:
         case _:
             node.append(node[place])
     return node
-
-
-def as_json(record: Any) -> str:
-    """JSON of anything drawn, thousands of digits included."""
-    try:
-        return json.dumps(record)
-    except ValueError:  # too many digits
-        return json.dumps(record, default=str, skipkeys=True) if not isinstance(record, int) else "1" + "0" * 5000
 
 
 @st.composite

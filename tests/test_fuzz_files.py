@@ -45,7 +45,7 @@ from ordebug_plugin.truth import read_truth
 from ordebug_plugin.verify.reading import read_demonstration
 from tests import drawn
 from tests.conftest import REPO, conversation, demonstration
-from tests.fuzzed import ODD, TEXTS, as_json, damaged_records, damaged_texts, fuzz, ours
+from tests.fuzzed import ODD, TEXTS, damaged_records, damaged_texts, fuzz, ours
 from tests.toys import CONFLICT, CONFLICT_SPECIFICATION, RANGES, write_problem
 
 RECORD = {
@@ -104,7 +104,7 @@ def written(folder: Path, index: bytes) -> Path:
 @fuzz
 @given(damaged_records({"problems": [RECORD, PUBLIC]}))
 def test_a_benchmark_with_odd_records(folder: Path, index: object) -> None:
-    ours(lambda: load_benchmark(written(folder, as_json(index).encode())), "dataset.json")
+    ours(lambda: load_benchmark(written(folder, json.dumps(index).encode())), "dataset.json")
 
 
 @fuzz
@@ -197,7 +197,7 @@ def test_odd_names_in_a_model(folder: Path, patient: Judge, names: list[str]) ->
 def test_odd_rows_are_refused_with_reasons(folder: Path, rows: object, suffix: str) -> None:
     source, target = folder / f"rows{suffix}", folder / "out.jsonl"
     lines = rows if isinstance(rows, list) else [rows]
-    source.write_text(as_json(rows) if suffix == ".json" else "\n".join(map(as_json, lines)))
+    source.write_text(json.dumps(rows) if suffix == ".json" else "\n".join(map(json.dumps, lines)))
     for to in ("sharegpt", "messages"):
         report = ours(lambda to=to: convert_file(source, target, to=to, system="s", keep_labels=False), source.name)  # type: ignore[misc]
         if report is not None:
@@ -222,11 +222,11 @@ def test_a_damaged_data_file(folder: Path, text: bytes, suffix: str) -> None:
 def test_an_odd_task(folder: Path, data: st.DataObject) -> None:
     problem = write_problem(folder / "task.lp", CONFLICT)
     task = json.loads(dump_task(Task(problem), inline=data.draw(st.booleans())))
-    text = as_json(data.draw(damaged_records(task)))
+    text = json.dumps(data.draw(damaged_records(task)))
     ours(lambda: load_task(text))
     path = folder / "prompts.jsonl"
     row = {"messages": [{"role": "user", "content": "c"}], "task": text}
-    path.write_text(as_json(data.draw(damaged_records(row))) + "\n")
+    path.write_text(json.dumps(data.draw(damaged_records(row))) + "\n")
     ours(lambda: read_prompts(path), path.name)
 
 
@@ -237,7 +237,7 @@ def test_an_odd_task(folder: Path, data: st.DataObject) -> None:
 )
 def test_odd_retention_prompts(folder: Path, record: object, text: bytes) -> None:
     path = folder / "retention.jsonl"
-    for content in (as_json(record).encode(), text):
+    for content in (json.dumps(record).encode(), text):
         path.write_bytes(content)
         ours(lambda: read_retention(path), path.name)
 
@@ -250,7 +250,7 @@ def test_odd_retention_prompts(folder: Path, record: object, text: bytes) -> Non
 def test_an_odd_episode(run: Path, data: st.DataObject) -> None:
     """What is read can be scored, summed up and written again, and is then the same."""
     line = (run / "episodes.jsonl").read_text()
-    text = as_json(data.draw(damaged_records(json.loads(line))))
+    text = json.dumps(data.draw(damaged_records(json.loads(line))))
     episode = ours(lambda: parse_episode(text))
     if episode is None:
         return
@@ -282,7 +282,7 @@ def test_an_odd_configuration(run: Path, folder: Path, data: st.DataObject | Non
         config.write_text(BOMB)
     else:
         odd = data.draw(damaged_records(good))
-        config.write_text(as_json(odd))  # JSON is YAML
+        config.write_text(json.dumps(odd))  # JSON is YAML
     found = ours(lambda: load_config(folder), str(folder))
     if found is not None:
         ours(lambda: check_same(config, found, good))
@@ -310,10 +310,10 @@ STATE = {
 def test_odd_logs_of_a_training(folder: Path, state: object, arguments: object, line: object) -> None:
     place = folder / "training"
     place.mkdir(exist_ok=True)
-    (place / "trainer_state.json").write_text(as_json(state))
-    (place / "args.json").write_text(as_json(arguments))
-    (place / "logging.jsonl").write_text(as_json(line) + "\n" + as_json({"step": 2, "loss": 3}))
-    (place / "eval_results.json").write_text(as_json(line))
+    (place / "trainer_state.json").write_text(json.dumps(state))
+    (place / "args.json").write_text(json.dumps(arguments))
+    (place / "logging.jsonl").write_text(json.dumps(line) + "\n" + json.dumps({"step": 2, "loss": 3}))
+    (place / "eval_results.json").write_text(json.dumps(line))
     ours(lambda: read_training(place), "training")
     ours(lambda: evaluation_loss(place), "training")
 
@@ -352,7 +352,7 @@ def stages(path: Path) -> None:
 @given(st.sampled_from(SWEEPS).flatmap(lambda text: damaged_records(yaml.safe_load(text))))
 def test_an_odd_sweep(folder: Path, sweep: object) -> None:
     path = folder / "sweep.yaml"
-    path.write_text(as_json(sweep))
+    path.write_text(json.dumps(sweep))
     ours(lambda: stages(path), "sweep.yaml")
 
 
@@ -378,7 +378,7 @@ def test_odd_thresholds(folder: Path, data: st.DataObject | None) -> None:
     elif data.draw(st.booleans()):
         path.write_bytes(data.draw(damaged_texts(good)))
     else:
-        path.write_text(as_json(data.draw(damaged_records(yaml.safe_load(good)))))
+        path.write_text(json.dumps(data.draw(damaged_records(yaml.safe_load(good)))))
     found = ours(lambda: load_thresholds(path), "thresholds.yaml")
     if found is not None:
         for section, keys in found.values.items():
@@ -395,7 +395,7 @@ def test_odd_thresholds(folder: Path, data: st.DataObject | None) -> None:
 )
 def test_an_odd_table_of_checkpoints_and_model(folder: Path, table: object, config: object, suffix: str) -> None:
     path = folder / f"table{suffix}"
-    path.write_text(as_json(table))
+    path.write_text(json.dumps(table))
     ours(lambda: find_checkpoints([path]), "table")
-    (folder / "config.json").write_text(as_json(config))
+    (folder / "config.json").write_text(json.dumps(config))
     ours(lambda: find_architecture(str(folder)))

@@ -32,7 +32,7 @@ from ordebug_plugin.verify.reasoning import (
     unknown_names,
     unsourced_numbers,
 )
-from tests.fuzzed import ODD, TEXTS, as_json, damaged_records, damaged_texts, fuzz, ours, within_patience
+from tests.fuzzed import ODD, TEXTS, damaged_records, damaged_texts, fuzz, ours, within_patience
 from tests.test_chat import completion
 
 # A name as a model file may have it: no comma and no parenthesis at its ends, nothing that is trimmed.
@@ -155,7 +155,7 @@ def test_a_list_of_names_is_read_back(names: list[str]) -> None:
 @fuzz
 @given(damaged_records(completion("Action: GET_IIS()", reasoning_content="r")) | ODD)
 def test_a_damaged_completion_is_a_server_error(reply: object) -> None:
-    body = as_json(reply).encode()
+    body = json.dumps(reply).encode()
     found = ours(lambda: read_completion(body))
     if found is not None:
         parse_answer(found.reply("prompt", 0.0).text)
