@@ -138,6 +138,8 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
 
                 course = Course(config.concurrency, config.max_steps, config.work_limit)
                 play_jobs([jobs[number] for number in left], player, course, on_end, on_think)
+        except OSError as error:  # the disk is full; what ends here is the last line alone, which --resume plays again
+            raise InputError(f"{out / EPISODES}: cannot be written: {error.strerror}") from error
         finally:
             if not any(isinstance(result, Episode) for result in results.values()):
                 (out / EPISODES).unlink(missing_ok=True)  # an empty run must not be in the way of the next try
