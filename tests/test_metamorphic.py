@@ -140,6 +140,10 @@ def without(judge: Judge, problem: Problem, rows: list[str]) -> Edits:
     return Edits(rows=tuple(sorted((row, free) for row in rows if not shape.rows[row].is_free)))
 
 
+def remaining(model: Model, dropped: list[str]) -> Model:
+    return replace(model, rows={name: line for name, line in model.rows.items() if name not in dropped})
+
+
 def check(env: gp.Env, judge: Judge, folder: Path, model: Model, changed: Changed, tag: str) -> str:
     """The judge's word on both, and on both without the rows of the first one's IIS."""
     first = write_problem(folder / f"{tag}.mps", drawn.mps(model))
@@ -170,6 +174,11 @@ def check(env: gp.Env, judge: Judge, folder: Path, model: Model, changed: Change
     if changed.scaled and "redundant" in changed.model.rows:
         return "INFEASIBLE"  # the weaker row may now be the conflict
     one, other = judge.solve(first, left), judge.solve(second, right)
+    if model.is_curved and one.status != other.status:
+        # Gurobi 13.0.3 calls some unbounded models with a quadratic row optimal, in one order of rows and not in another.
+        states = [remaining(model, rows), remaining(changed.model, [changed.names[name] for name in rows])]
+        assert [drawn.fresh(env, state)[0] for state in states] == [one.status, other.status], (tag, one, other)
+        return "Gurobi contradicts itself"
     assert one.status == other.status, (tag, one, other)
     moved = None if one.objective is None else one.objective + changed.shift
     assert close(moved, other.objective, tolerance), (tag, one, other)
