@@ -175,7 +175,7 @@ def check(env: gp.Env, judge: Judge, folder: Path, model: Model, changed: Change
         return "INFEASIBLE"  # the weaker row may now be the conflict
     one, other = judge.solve(first, left), judge.solve(second, right)
     if model.is_curved and one.status != other.status:
-        # Gurobi 13.0.3 calls some unbounded models with a quadratic row optimal, in one order of rows and not in another.
+        # Gurobi 13.0.3 calls some unbounded models with a quadratic row optimal in one order of rows, not in another.
         states = [remaining(model, rows), remaining(changed.model, [changed.names[name] for name in rows])]
         assert [drawn.fresh(env, state)[0] for state in states] == [one.status, other.status], (tag, one, other)
         return "Gurobi contradicts itself"
