@@ -6,6 +6,7 @@ draws few and always the same.
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import signal
@@ -100,7 +101,7 @@ def damaged_records(draw: st.DrawFn, record: Any) -> Any:
 def _damaged(draw: st.DrawFn, node: Any) -> Any:
     places = list(node) if isinstance(node, dict) else list(range(len(node))) if isinstance(node, list) else []
     if not places or draw(st.integers(0, 5)) == 0:
-        return draw(ODD)
+        return copy.deepcopy(draw(ODD))  # it may be damaged further
     place = draw(st.sampled_from(places))
     match draw(st.sampled_from(["within", "within", "within", "remove", "replace", "add"])):
         case "within":
@@ -108,9 +109,9 @@ def _damaged(draw: st.DrawFn, node: Any) -> Any:
         case "remove":
             del node[place]
         case "replace":
-            node[place] = draw(ODD)
+            node[place] = copy.deepcopy(draw(ODD))
         case "add" if isinstance(node, dict):
-            node[draw(st.text(max_size=5))] = draw(ODD)
+            node[draw(st.text(max_size=5))] = copy.deepcopy(draw(ODD))
         case _:
             node.append(node[place])
     return node

@@ -25,6 +25,15 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "grpo": frozenset({"recipe", "settings", "environment", "prompts", "merge"}),
 }
 _REQUIRED = {"data": ("demos", "held_out", "problems"), "sft": ("base", "recipe"), "grpo": ("recipe", "prompts")}
+# What settings must be that are read here; others are handed on to the commands, which check them.
+_PATH, _NUMBER = (str, "a path"), (int, "a whole number")
+_KINDS: Mapping[str, Mapping[str, tuple[type, str]]] = {
+    "data": {"demos": _PATH, "held_out": _PATH, "problems": _PATH, "rows": _NUMBER},
+    "sft": {"base": _PATH, "recipe": _PATH},
+    "merge": {"recipe": _PATH},
+    "serve": {"batch": _NUMBER},
+    "grpo": {"recipe": _PATH, "prompts": _PATH},
+}
 _SHARED = frozenset({"command", "serves"})
 _TOP = frozenset({"extends", "what", "never_run", "seeds", "environment", "shared", "points", *SECTIONS})
 
@@ -157,6 +166,11 @@ def _merged(
         for key in keys:
             if merged[name].get(key) is None:
                 raise InputError(f"{path}, {where}: {name}: {key} is missing")
+    for name, kinds in _KINDS.items():
+        for key, (kind, words) in kinds.items():
+            value = merged[name].get(key)
+            if value is not None and not (isinstance(value, kind) and not isinstance(value, bool)):
+                raise InputError(f"{path}, {where}: {name}: {key} must be {words}, not {value!r}")
     return merged
 
 
