@@ -136,11 +136,12 @@ class Answer:
 
 
 _SPACE = " \t\r\n"
-_NUMBER = re.compile(r"[+-]?(?:(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?|inf|infinity)", re.ASCII)
-_CALL = re.compile(r"([A-Za-z_]+)[ \t]*(?:\((.*)\))?[ \t]*", re.DOTALL)
+# Possessive (`++`), so that a megabyte of digits or blanks is given up in one pass and not in as many as it is long.
+_NUMBER = re.compile(r"[+-]?(?:(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?|inf|infinity)", re.ASCII)
+_CALL = re.compile(r"([A-Za-z_]+)[ \t]*+(?:\((.*)\))?[ \t]*", re.DOTALL)
 # A line that is an action, or would be but for its prefix.
 _ACTING = re.compile(r"(?:(?i:action)\s*:|(?:" + "|".join(ActionKind) + r")\b\s*\()")
-_SECOND_CALL = re.compile(r"\)[\s,;.&]*(?:and|then)?\s*(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
+_SECOND_CALL = re.compile(r"\)[\s,;.&]*+(?:and|then)?\s*+(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
 
 
 def parse_answer(text: str, actions: Sequence[ActionKind] = EXTENDED_ACTIONS) -> Answer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import atexit
+import io
 import os
 import signal
 import sys
@@ -99,6 +100,9 @@ def _parser() -> argparse.ArgumentParser:
 def entry() -> NoReturn:
     """The program `ordebug`. It ends on SIGTERM as on Ctrl-C: what is finished is kept, and workers are ended, too."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    for stream in (sys.stdout, sys.stderr):  # a sign that it cannot show must not end a command that did its work
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     code = main()
     if code == StoppedError.exit_code:
         # Threads may wait for a server for minutes; what they would bring is given up, and all that counts is on disk.

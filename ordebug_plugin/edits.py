@@ -72,7 +72,7 @@ class Interval:
 FREE = Interval(-math.inf, math.inf)
 # Ten public demonstrations write an amount that DROP does not take: DROP_CONSTRAINT(c_key_lower, 0.0). The grammar
 # must read that as a name, for a row may be called so; only the model can tell, and an exact match goes first.
-_EXTRA_NUMBER = re.compile(r"(.+?)\s*,\s*[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII | re.DOTALL)
+_EXTRA_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
 
 
 @dataclass(frozen=True)
@@ -385,9 +385,9 @@ def _check_known(names: Mapping[str, Interval], name: str, noun: str) -> None:
 def _without_extra_number(shape: Shape, action: Action) -> str:
     name = action.target or ""
     if action.kind is ActionKind.DROP_CONSTRAINT and name not in shape.rows:
-        match = _EXTRA_NUMBER.fullmatch(name)
-        if match and match[1] in shape.rows:
-            return match[1]
+        row, _, number = name.rpartition(",")
+        if row.rstrip() in shape.rows and _EXTRA_NUMBER.fullmatch(number.strip()):
+            return row.rstrip()
     return name
 
 

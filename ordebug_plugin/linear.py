@@ -23,7 +23,7 @@ SAME = 1e-9
 # Of a sum of floats, what is left where it should be zero (relative).
 _NOTHING = 1e-12
 _SPACE = " \t\r\n"
-_UNSIGNED = r"(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d+)?"
+_UNSIGNED = r"(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?"  # possessive: see `actions`
 _SIDE = rf"([+-]?{_UNSIGNED})"
 _TAIL = re.compile(rf"(.*?)(?:(<=|>=|==|=|≤|≥)\s*{_SIDE}|\sin\s*\[\s*{_SIDE}\s*,\s*{_SIDE}\s*\])", re.ASCII | re.DOTALL)
 _NUMBER = re.compile(_UNSIGNED, re.ASCII)

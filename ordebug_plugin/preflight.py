@@ -6,7 +6,6 @@ nothing and costs as much as any other, so what is worth knowing is how many suc
 
 from __future__ import annotations
 
-import json
 import math
 import statistics
 from collections import Counter
@@ -17,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordebug_plugin.actions import parse_answer
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import InputError, ProblemError, ServerError
 from ordebug_plugin.futures import ask_all
@@ -141,7 +141,7 @@ def read_prompts(path: Path) -> list[Prompt]:
     prompts = []
     for number, line in enumerate(lines, 1):
         try:
-            row: dict[str, Any] = json.loads(line)
+            row: dict[str, Any] = parse_json(line)
             messages = tuple(Message(str(one["role"]), str(one["content"])) for one in row["messages"])
             task = load_task(str(row[COLUMN]))
         except (ValueError, KeyError, TypeError) as error:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import gzip
 import hashlib
-import json
+import stat
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.actions import PUBLIC_ACTIONS
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.specification import Specification, read_specification
 from ordebug_plugin.truth import UNKNOWN, Truth, read_truth
 
 MODEL_SUFFIXES = (".mps", ".mps.gz", ".lp", ".lp.gz")
 INDEX_NAME = "dataset.json"
+# Of an uncompressed model file; no episode could be played on a larger one.
+MOST_BYTES = 1 << 30
+_PIECE = 1 << 20
 # A single model file `oven.mps` is described by `oven.spec.txt` beside it.
 SPECIFICATION_SUFFIX = ".spec.txt"
 
@@ -118,8 +122,8 @@ def _index_or_model(path: Path) -> Path:
 
 def _read_index(path: Path) -> list[object]:
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))
-    except (UnicodeDecodeError, json.JSONDecodeError) as error:
+        index = parse_json(path.read_text(encoding="utf-8"), finite=False)
+    except (OSError, ValueError) as error:
         raise ProblemError(f"{path} is not JSON: {error}") from error
     records = index.get("problems") if isinstance(index, dict) else None
     if not isinstance(records, list) or not records:
@@ -143,7 +147,8 @@ def _read_record(record: object, root: Path) -> Problem:
     problem_id, model_file = record.get("problem_id"), record.get("model_file")
     if not isinstance(problem_id, str) or not isinstance(model_file, str):
         raise ProblemError("needs the strings 'problem_id' and 'model_file'")
-    model, specification_file = root / model_file, _optional_string(record, "specification_file")
+    model, specification_file = _inside(root, model_file, "model_file"), _optional_string(record, "specification_file")
+    described = None if specification_file is None else _inside(root, specification_file, "specification_file")
     truth, extended = read_truth(record), is_extended(record)
     if not extended and any(action.kind not in PUBLIC_ACTIONS for action in truth.fix):
         raise ProblemError('the fix is not among the public actions: the record needs "action_set": "extended"')
@@ -155,7 +160,7 @@ def _read_record(record: object, root: Path) -> Problem:
         difficulty=_optional_string(record, "difficulty"),
         truth=truth,
         extended=extended,
-        specification=None if specification_file is None else _load_specification(root / specification_file),
+        specification=None if described is None else _load_specification(described),
     )
 
 
@@ -198,10 +203,45 @@ def _stem(path: Path) -> str:
 
 def _hash_file(path: Path) -> str:
     _stem(path)
+    digest = hashlib.sha256()
+    for piece in model_bytes(path):
+        digest.update(piece)
+    return digest.hexdigest()
+
+
+def model_bytes(path: Path) -> Iterator[bytes]:
+    """The content of a model file, uncompressed, in pieces: a small .gz may hold more than fits into memory.
+
+    Raises:
+        ProblemError: It is not there, is no ordinary file, cannot be read, or holds more than `MOST_BYTES`.
+    """
     try:
-        data = path.read_bytes()
-        return hashlib.sha256(gzip.decompress(data) if path.name.endswith(".gz") else data).hexdigest()
+        if not stat.S_ISREG(path.stat().st_mode):  # a pipe or a device may have no end
+            raise ProblemError(f"model file {path} is no ordinary file")
+        size = 0
+        with gzip.open(path) if path.name.endswith(".gz") else path.open("rb") as file:
+            while piece := file.read(_PIECE):
+                size += len(piece)
+                if size > MOST_BYTES:
+                    raise ProblemError(f"model file {path} holds more than {MOST_BYTES >> 20} MiB")
+                yield piece
     except FileNotFoundError:
         raise ProblemError(f"model file {path} not found") from None
-    except (OSError, EOFError, zlib.error) as error:
+    except (OSError, ValueError, EOFError, zlib.error) as error:  # a name with a NUL is a ValueError
         raise ProblemError(f"model file {path} cannot be read: {error}") from error
+
+
+def _inside(root: Path, name: str, key: str) -> Path:
+    """A file that a record names; a benchmark may be somebody else's, and what it names is shown to a model.
+
+    Raises:
+        ProblemError: It is elsewhere, or behind a link that leads elsewhere.
+    """
+    path = root / name
+    try:
+        inside = path.resolve().is_relative_to(root.resolve())
+    except (OSError, ValueError, RuntimeError) as error:  # a NUL, a loop of links
+        raise ProblemError(f"{key} {name!r} is no name of a file: {error}") from error
+    if not inside:
+        raise ProblemError(f"{key} {name!r} is outside the folder: move it inside")
+    return path

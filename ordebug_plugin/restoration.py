@@ -67,10 +67,11 @@ class Restoration:
     objective: bool = True
 
 
-_NUMBER = r"([+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?)"
-_SENSE = re.compile(r"Change (.+) from (<=|>=|=) back to (<=|>=|=)")
-_COEFFICIENT = re.compile(rf"Change coefficient of (.+) in (.+) from {_NUMBER} back to {_NUMBER}")
-_KIND = re.compile(rf"Change (.+) back to (INTEGER|CONTINUOUS|BINARY)(?: with UB={_NUMBER})?(?:, remove .+)?")
+_NUMBER = r"([+-]?\d++(?:\.\d*+)?(?:[eE][+-]?\d+)?)"
+_NAME = "(.{1,300})"  # Gurobi's have 255 characters at most; without a limit a long sentence takes hours
+_SENSE = re.compile(rf"Change {_NAME} from (<=|>=|=) back to (<=|>=|=)")
+_COEFFICIENT = re.compile(rf"Change coefficient of {_NAME} in {_NAME} from {_NUMBER} back to {_NUMBER}")
+_KIND = re.compile(rf"Change {_NAME} back to (INTEGER|CONTINUOUS|BINARY)(?: with UB={_NUMBER})?(?:, remove .+)?")
 _REMOVAL = re.compile(r"Remove (?:chain constraints: |contradicting constraint )?.+")
 
 

@@ -20,6 +20,7 @@ from types import FrameType
 
 from ordebug_plugin.errors import InputError, ServerError
 from ordebug_plugin.files import make_folder
+from ordebug_plugin.redaction import keyless
 
 _HOST = "127.0.0.1"
 # Seconds: how long a server may take to load its model, and to end when it is asked to.
@@ -149,8 +150,8 @@ def served(deployment: Deployment, log: Path) -> Iterator[str]:
     make_folder(log.parent)
     port = free_port()
     url = f"http://{_HOST}:{port}/v1"
-    environment = {"TOKENIZERS_PARALLELISM": "false", **os.environ}
     with log.open("w", encoding="utf-8") as output, _interrupted_by_sigterm(), variables(_direct()):
+        environment = {"TOKENIZERS_PARALLELISM": "false", **keyless(os.environ)}
         try:
             # A session of its own: `swift` only wraps the server, and Ctrl-C is ours to hear.
             process = subprocess.Popen(

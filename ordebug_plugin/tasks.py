@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, is_extended, load_problem
 from ordebug_plugin.prompt import Detail, Style
@@ -66,17 +68,18 @@ def load_task(text: str) -> Task:
         ProblemError: The text is no task, the model file is missing, or it is not the one the task was written for.
     """
     try:
-        record = json.loads(text)
-        path = Path(record["path"]) if "path" in record else _materialize(record["name"], record["model"])
-        truth, extended = load_truth(record["truth"]), is_extended(record)
-        problem_id, content_hash, error_type = record["id"], record["hash"], record["error_type"]
-        history = tuple(record["history"])
-        specification = read_specification(record["specification"]) if "specification" in record else None
-        if not all(isinstance(answer, str) for answer in history):
-            raise TypeError("an answer of the history is no text")
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, ActionError) as error:
+        content = parse_json(text)
+        record = Fields(content)
+        path = (
+            Path(record.text("path")) if record.has("path") else _materialize(record.text("name"), record.text("model"))
+        )
+        truth, extended = load_truth(record.fields("truth")), is_extended(content)
+        problem_id, content_hash, error_type = record.text("id"), record.text("hash"), record.text_or_none("error_type")
+        history = record.texts("history")
+        specification = read_specification(record.text("specification")) if record.has("specification") else None
+    except (ValueError, ActionError) as error:
         raise ProblemError(
-            f"the dataset column {COLUMN!r} holds no task ({error!r}): write it with `ordebug data grpo`"
+            f"the dataset column {COLUMN!r} holds no task ({error}): write it with `ordebug data grpo`"
         ) from error
     if load_problem(path).content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
@@ -93,7 +96,7 @@ def load_style(text: str) -> Style:
         ProblemError: The text is no style.
     """
     try:
-        record = json.loads(text)
+        record = parse_json(text)
         return Style(**{**record, "detail": Detail(record["detail"])})
     except (ValueError, TypeError, KeyError) as error:
         raise ProblemError(

@@ -11,10 +11,10 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from ordebug_plugin.actions import Action, ActionKind, parse_action
 from ordebug_plugin.errors import ActionError, ProblemError
+from ordebug_plugin.fields import Fields
 
 # target_type always says "constraint" in the public files, but the targets of these fault types are variables.
 _VARIABLE_TYPES = frozenset({"B", "H"})
@@ -45,6 +45,7 @@ class Truth:
 
 
 UNKNOWN = Truth()
+_REMOVED = re.compile(r"[Rr]emove (?:chain constraints: |contradicting constraint )?(.+)")
 
 
 def read_truth(record: Mapping[str, object]) -> Truth:
@@ -84,18 +85,18 @@ def dump_truth(truth: Truth) -> dict[str, object]:
     }
 
 
-def load_truth(record: Mapping[str, Any]) -> Truth:
+def load_truth(record: Fields) -> Truth:
     """Reads what `dump_truth` wrote.
 
     Raises:
-        KeyError, TypeError, ActionError: It is something else.
+        ValueError, ActionError: It is something else.
     """
     return Truth(
-        rows=tuple(record["rows"]),
-        variables=tuple(record["variables"]),
-        objective=record["objective"],
-        added_rows=tuple(record["added_rows"]),
-        fix=tuple(parse_action(text) for text in record["fix"]),
+        rows=record.texts("rows"),
+        variables=record.texts("variables"),
+        objective=record.number_or_none("objective"),
+        added_rows=record.texts("added_rows"),
+        fix=tuple(parse_action(text) for text in record.texts("fix")),
     )
 
 
@@ -139,5 +140,5 @@ def _public_target(error_type: str, target: str) -> tuple[tuple[str, ...], tuple
 
 def _public_added_rows(sentence: str) -> tuple[str, ...]:
     """The rows that a public fix removes: they were not in the original model."""
-    match = re.search(r"[Rr]emove (?:chain constraints: |contradicting constraint )?(.+)$", sentence)
+    match = _REMOVED.search(sentence.removesuffix("\n").rpartition("\n")[2])
     return tuple(part.strip() for part in match[1].split(",")) if match else ()

@@ -23,6 +23,8 @@ from multiprocessing import Pipe
 from multiprocessing.connection import Connection, wait
 from typing import Any
 
+from ordebug_plugin.redaction import keyless
+
 
 @dataclass(frozen=True)
 class Lost:
@@ -69,7 +71,7 @@ class _Worker:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path, "TMPDIR": scratch, KILLABLE_VARIABLE: "1"},
+                env={**keyless(os.environ), "PYTHONPATH": path, "TMPDIR": scratch, KILLABLE_VARIABLE: "1"},
             )
         except OSError:
             self.pipe.close()

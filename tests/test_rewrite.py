@@ -31,6 +31,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.exploits import EXPLOITS, EXTENDED_EXPLOITS, check_problem
+from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Grader, Replay, Task
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import EXTENDED_SYSTEM_PROMPT, SYSTEM_PROMPT, Detail, Style, render_messages, render_state
@@ -495,7 +496,7 @@ class TestRecords:
         (loaded,) = load_episodes(path)
         assert [turn.step for turn in loaded.turns] == [turn.step for turn in episode.turns]
         assert score(loaded) == score(episode)
-        assert load_truth(json.loads(json.dumps(dump_truth(coefficient.truth)))) == coefficient.truth
+        assert load_truth(Fields(json.loads(json.dumps(dump_truth(coefficient.truth))))) == coefficient.truth
         assert load_task(dump_task(Task(coefficient))).problem == coefficient
         assert not load_task(dump_task(Task(replace(coefficient, extended=False)))).problem.extended
 

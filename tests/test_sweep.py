@@ -103,7 +103,7 @@ def test_a_sweep_that_extends_another_has_its_settings(tmp_path: Path) -> None:
     [
         ({"poitns": {}}, "there is no key 'poitns'"),
         ({"points": {"e1": {"sft": {"epochs": 1}}}}, "points, e1, sft: there is no key 'epochs'"),
-        ({"points": {"a/b": None}}, "becomes a folder"),
+        ({"points": {"a/b": None}}, "the name becomes a folder"),
         ({"points": {}}, "there are none"),
         ({"seeds": [0.5]}, "whole numbers"),
         ({"points": {"e1": {"sft": {"base": None}}}}, "points, e1: sft: base is missing"),

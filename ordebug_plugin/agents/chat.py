@@ -6,17 +6,18 @@ import asyncio
 import contextlib
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any
 
 import openai
 
-from ordebug_plugin.agents.bounded import BoundedClient
+from ordebug_plugin.agents.bounded import MOST_BYTES, BoundedClient, BoundedSyncClient
 from ordebug_plugin.agents.completion import Completion, ThinkText, read_completion, read_models
 from ordebug_plugin.env import Observation, RepairEnv
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import ServerError
 from ordebug_plugin.prompt import Message, Style, render_messages
+from ordebug_plugin.redaction import Secrets, public_url
 
 _PATH = "/chat/completions"
 _NO_KEY = "EMPTY"  # what servers without keys are sent
@@ -48,8 +49,7 @@ class Endpoint:
         base_url: Root of the API, e.g. ``http://127.0.0.1:8000/v1``.
         model: Model name as the server knows it.
         api_key: Sent as bearer token; never logged or written to disk.
-        timeout: Seconds until one attempt of a request is given up: over a `Connection` from its beginning to the last
-            byte of the answer, by `ChatAgent.ask` and `go_on` since the server last sent a byte.
+        timeout: Seconds until one attempt of a request is given up, from its beginning to the last byte of the answer.
         retries: Attempts after the first failed one.
     """
 
@@ -74,7 +74,8 @@ class ChatAgent:
 
     def __init__(self, endpoint: Endpoint, style: Style, sampling: Sampling) -> None:
         self.name = endpoint.model
-        self._url = endpoint.base_url
+        self._url = public_url(endpoint.base_url)
+        self._secrets = Secrets.of(endpoint.base_url, endpoint.api_key)
         self.style = style
         self._sampling = sampling
         self._options: dict[str, Any] = {
@@ -83,7 +84,7 @@ class ChatAgent:
             "timeout": endpoint.timeout,
             "max_retries": endpoint.retries,
         }
-        self._client = openai.OpenAI(**self._options)
+        self._client = openai.OpenAI(**self._options, http_client=BoundedSyncClient(endpoint.timeout))
 
     def probe(self) -> None:
         """Asks the server for its models, to find a dead one before the first episode.
@@ -99,14 +100,14 @@ class ChatAgent:
             return
         except (openai.AuthenticationError, openai.PermissionDeniedError) as error:
             verb = "asks for a" if self._client.api_key == _NO_KEY else "refuses the"
-            raise ServerError(f"{self._url} {verb} key in OPENAI_API_KEY: {_reason(error)}") from error
+            raise self._error(f" {verb} key in OPENAI_API_KEY: {_reason(error)}") from error
         except (openai.OpenAIError, ServerError, ValueError) as error:
             raise ServerError(
-                f"no OpenAI-compatible server at {self._url}: {_reason(error)}. "
+                f"no OpenAI-compatible server at {self._url}: {self._secrets.hide(_reason(error))}. "
                 "Start one (README, 'Serve a model'), and give its address up to and including /v1"
             ) from error
         if served and self.name not in served:
-            raise ServerError(f"{self._url} serves {', '.join(served)}, not {self.name!r}: pass one of them as --model")
+            raise self._error(f" serves {', '.join(served)}, not {self.name!r}: pass one of them as --model")
 
     def _find_path(self) -> None:
         """Finds out whether the server has chat completions, by a question without messages: it costs no answer.
@@ -119,7 +120,7 @@ class ChatAgent:
             client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body={"model": self.name})
         except openai.NotFoundError as error:
             hint = _moved(error.response) or self._longer()
-            raise ServerError(f"{self._url} has no chat completions: {_reason(error)}{hint}") from error
+            raise self._error(f" has no chat completions: {_reason(error)}{hint}") from error
         except (openai.OpenAIError, ValueError):
             return  # it is there, and refuses a question without messages; the first request will tell the rest
 
@@ -158,7 +159,7 @@ class ChatAgent:
             response = self._client.post(
                 _PATH, cast_to=openai.HttpxBinaryResponseContent, body=self.body(messages, offset)
             )
-            completion = _read(response)
+            completion = self.read(response)
         return completion.reply(messages[-1].content, time.perf_counter() - started)
 
     def go_on(self, messages: Sequence[Message]) -> str:
@@ -177,7 +178,7 @@ class ChatAgent:
         body |= {"continue_final_message": True, "add_generation_prompt": False}
         with self.failures():
             response = self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
-            return _read(response).content or ""
+            return self.read(response).content or ""
 
     @contextlib.asynccontextmanager
     async def connected(
@@ -212,14 +213,35 @@ class ChatAgent:
         try:
             yield
         except ServerError as error:
-            raise ServerError(f"{self._url}: {error}") from error
+            raise self._error(f": {error}") from error
         except openai.NotFoundError as error:
             hint = _moved(error.response) or " (does the address end in /v1?)"
-            raise ServerError(f"{self._url}: {_reason(error)}{hint}") from error
+            raise self._error(f": {_reason(error)}{hint}") from error
         except openai.APIStatusError as error:
-            raise ServerError(f"{self._url}: {_reason(error)}{_moved(error.response)}") from error
+            raise self._error(f": {_reason(error)}{_moved(error.response)}") from error
         except (openai.OpenAIError, ValueError) as error:
-            raise ServerError(f"{self._url}: {_reason(error)}") from error
+            raise self._error(f": {_reason(error)}") from error
+
+    def _error(self, what: str) -> ServerError:
+        """An error that names the server, and nothing that is secret, whatever the server sent back."""
+        return ServerError(f"{self._url}{self._secrets.hide(what)}")
+
+    def read(self, response: openai.HttpxBinaryResponseContent) -> Completion:
+        """Takes an answer apart, without anything that is secret.
+
+        Raises:
+            ServerError: It is no chat completion, or too long to be one.
+        """
+        body = response.content
+        try:
+            if len(body) > MOST_BYTES:
+                raise ServerError(f"the reply is longer than {MOST_BYTES >> 20} MiB")
+            completion = read_completion(body)
+        except ServerError as error:
+            raise ServerError(f"{error}{_moved(response.response)}") from error
+        said = (completion.content, completion.reasoning)
+        content, reasoning = (None if text is None else self._secrets.hide(text) for text in said)
+        return replace(completion, content=content, reasoning=reasoning)
 
 
 class Connection:
@@ -283,7 +305,7 @@ class Connection:
         with self._agent.failures():
             body = self._agent.body(messages, offset)
             response = await self._client.post(_PATH, cast_to=openai.HttpxBinaryResponseContent, body=body)
-            completion = _read(response)
+            completion = self._agent.read(response)
         shown = completion.think_text
         known = shown if self._think is None else self._think.told_by(shown)
         if known is not self._think:
@@ -293,18 +315,12 @@ class Connection:
         return completion.reply(messages[-1].content, time.perf_counter() - started, opened=opened)
 
 
-def _read(response: openai.HttpxBinaryResponseContent) -> Completion:
-    try:
-        return read_completion(response.content)
-    except ServerError as error:
-        raise ServerError(f"{error}{_moved(response.response)}") from error
-
-
 def _moved(response: Any) -> str:
     """A hint, where the server sent the request elsewhere: by 301, 302 and 303 a question becomes a GET."""
     if not response.history:
         return ""
-    return f" (sent on to {response.url} by {response.history[0].status_code}: give the address where the server is)"
+    where, status = public_url(str(response.url)), response.history[0].status_code
+    return f" (sent on to {where} by {status}: give the address where the server is)"
 
 
 def _reason(error: Exception) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from ordebug_plugin.actions import THINK_CLOSE, THINK_OPEN
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.episode import Reply
 from ordebug_plugin.errors import ServerError
 from ordebug_plugin.prompt import canonical_answer
@@ -95,7 +95,7 @@ def read_completion(body: bytes) -> Completion:
         ServerError: It is no chat completion.
     """
     try:
-        record = json.loads(body)
+        record = parse_json(body, finite=False)
         choice = record["choices"][0]
         message = choice["message"]
         field = next((where for where in _FIELDS if message.get(where) is not None), None)
@@ -115,14 +115,14 @@ def read_models(body: bytes) -> tuple[str, ...]:
         ServerError: It is no such list.
     """
     try:
-        return tuple(str(model["id"]) for model in json.loads(body)["data"] or ())
+        return tuple(str(model["id"]) for model in parse_json(body, finite=False)["data"] or ())
     except _GARBAGE as error:
         shown = " ".join(body[:80].decode(errors="replace").split())
         raise ServerError(f"it answers /models with no list of models, but with {shown or 'nothing'}") from error
 
 
-# What taking apart a body raises that is not what it should be. Brackets in brackets end in a RecursionError.
-_GARBAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError, RecursionError)
+# What taking apart a body raises that is not what it should be.
+_GARBAGE = (AttributeError, IndexError, KeyError, TypeError, ValueError)
 _FIELDS = (ThinkText.REASONING_CONTENT, ThinkText.REASONING)
 _MOST_TOKENS = 2**53  # beyond, a float is another number, and JSON has no other
 

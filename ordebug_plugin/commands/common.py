@@ -10,7 +10,6 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
 from ordebug_plugin.cluster import Cluster
@@ -20,11 +19,12 @@ from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT, Detail
 from ordebug_plugin.reward_pool import default_workers
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, reading_messages
+from ordebug_plugin.terminal import SafeConsole, harmless_json
 
 # Results go to stdout, everything about their making to stderr, so that a pipe gets results alone.
-# Tables need room, and a file or a pipe has as much as it is given. No markup: names may hold [brackets].
-RESULTS = Console(soft_wrap=True, markup=False, highlight=False, width=None if sys.stdout.isatty() else 150)
-LOG = Console(stderr=True, soft_wrap=True, markup=False, highlight=False)
+# Tables need room, and a file or a pipe has as much as it is given.
+RESULTS = SafeConsole(soft_wrap=True, width=None if sys.stdout.isatty() else 150)
+LOG = SafeConsole(stderr=True, soft_wrap=True)
 
 T = TypeVar("T", int, float)
 
@@ -203,12 +203,12 @@ def system_prompt(options: argparse.Namespace) -> str | None:
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
     """A progress bar on stderr; call what it gives once per item, with a word about how things stand."""
     columns = (
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
         TimeRemainingColumn(),
-        TextColumn("{task.fields[state]}"),
+        TextColumn("{task.fields[state]}", markup=False),  # it may be a name
     )
     with Progress(*columns, console=LOG) as bar:
         task = bar.add_task(what, total=total, state="")
@@ -227,4 +227,4 @@ def print_warnings(*paths: Path) -> None:
 
 def print_json(record: Any) -> None:
     """Writes a result for machines to stdout."""
-    print(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False))
+    print(harmless_json(json.dumps(record, indent=2, ensure_ascii=False, allow_nan=False)))

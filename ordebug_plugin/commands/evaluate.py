@@ -28,7 +28,6 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.commands.common import progress as progress_bar
 from ordebug_plugin.commands.server import (
-    WHOLE,
     add_body_option,
     add_max_tokens_option,
     add_timeout_options,
@@ -45,6 +44,7 @@ from ordebug_plugin.evaluate.run import EPISODES, RunConfig, RunResult, run_eval
 from ordebug_plugin.evaluate.table import run_tables
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.prompt import Style
+from ordebug_plugin.redaction import public_url
 
 
 def add_parser(commands: Subparsers) -> None:
@@ -84,7 +84,7 @@ def add_parser(commands: Subparsers) -> None:
     more.add_argument("--amount", type=nonnegative, default=1.0, help="relax-first: how much (default 1.0)")
     more.add_argument("--temperature", type=nonnegative, default=0.0, help="sampling temperature (default 0, greedy)")
     add_max_tokens_option(more)
-    add_timeout_options(more, WHOLE)
+    add_timeout_options(more)
     more.add_argument(
         "--episode-timeout",
         type=nonnegative,
@@ -256,7 +256,7 @@ def _player(options: argparse.Namespace, problems: Sequence[Problem]) -> tuple[P
     shown = {**asdict(style), "detail": style.detail.value}  # YAML knows no enums
     record = {
         "name": options.model,
-        "base_url": options.base_url,
+        "base_url": public_url(options.base_url),
         "style": shown,
         "sampling": sampling,
         "timeout": options.timeout,

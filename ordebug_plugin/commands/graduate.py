@@ -29,8 +29,6 @@ from ordebug_plugin.commands.common import (
 )
 from ordebug_plugin.commands.server import (
     DEFAULT_MAX_TOKENS,
-    SILENT,
-    WHOLE,
     add_request_options,
     body_of,
     check_scheme,
@@ -50,6 +48,7 @@ from ordebug_plugin.readiness.report import REPORT, figure_of, readiness_record,
 from ordebug_plugin.readiness.retention import read_retention
 from ordebug_plugin.readiness.thresholds import load_thresholds
 from ordebug_plugin.readiness.verdict import Given, Readiness, Verdict, judge_readiness
+from ordebug_plugin.redaction import public_url
 from ordebug_plugin.serving import Deployment, check_checkpoint, find_swift, fingerprint, served
 
 if TYPE_CHECKING:  # the openai client takes a second to import
@@ -88,7 +87,6 @@ def add_parser(commands: Subparsers) -> None:
     add_system_option(parser)
     add_request_options(
         parser,
-        f"{WHOLE}, while problems are played; where it asks about retention and cut reasoning, {SILENT}",
         max_tokens=f"that of --base, else {DEFAULT_MAX_TOKENS}",
     )
     serving = parser.add_argument_group("serving a checkpoint")
@@ -160,7 +158,7 @@ def run(options: argparse.Namespace) -> int:
     given = Given(training, None if base is None else base.episodes, items, step)
     readiness = judge_readiness(name, evidence, given, thresholds)
     settings = {
-        "target": options.target,
+        "target": public_url(options.target) if is_url(options.target) else options.target,
         "bench": str(options.bench),
         "problems": len(problems),
         "groups": plan.sampled,
@@ -211,7 +209,7 @@ def _who(options: argparse.Namespace) -> tuple[str, dict[str, Any]]:
     if is_url(options.target):
         if not options.model:
             raise InputError("a URL needs --model: the name under which the server knows the model")
-        return options.model, {"name": options.model, "base_url": options.target}
+        return options.model, {"name": options.model, "base_url": public_url(options.target)}
     folder = Path(options.target)
     check_checkpoint(folder)
     name = options.model or folder.resolve().name

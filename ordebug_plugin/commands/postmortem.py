@@ -7,8 +7,6 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from rich.markup import escape
-
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
@@ -167,9 +165,7 @@ def _print(told: Postmortem) -> None:
     for one in told.trainings:
         training = one.training
         of = f" of {training.planned}" if training.planned else ""
-        RESULTS.print(
-            escape(f"{one.name}: {training.stage.upper()} with {training.framework}, {training.steps}{of} steps")
-        )
+        RESULTS.print(f"{one.name}: {training.stage.upper()} with {training.framework}, {training.steps}{of} steps")
         for finding in one.findings:
             _print_finding(finding)
     if told.changes:
@@ -179,6 +175,6 @@ def _print(told: Postmortem) -> None:
 
 
 def _print_finding(finding: Finding) -> None:
-    RESULTS.print(escape(f"  {finding.severity}: {finding.what}"))
+    RESULTS.print(f"  {finding.severity}: {finding.what}")
     if finding.next:
-        RESULTS.print(escape(f"    next: {finding.next}"))
+        RESULTS.print(f"    next: {finding.next}")

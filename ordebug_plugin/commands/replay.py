@@ -10,8 +10,6 @@ from dataclasses import asdict, is_dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.markup import escape
-
 from ordebug_plugin.commands.common import (
     DONE,
     FINDINGS,
@@ -132,7 +130,7 @@ def run(options: argparse.Namespace) -> int:
         _print(results)
         RESULTS.print(f"{confirmed} of {len(results)} episodes confirmed, {turns} turns carried out again")
         for line in cross_check_lines(checks) if options.cross_check else []:
-            RESULTS.print(escape(line))
+            RESULTS.print(line)
     contradicted = any(check.agreement is Agreement.CONTRADICTION for check in checks)
     return DONE if confirmed == len(results) and not contradicted else FINDINGS
 
@@ -157,11 +155,11 @@ def _print(results: list[Replayed]) -> None:
     failing = [result for result in results if not result.confirmed]
     for result in failing[:_SHOWN]:
         if result.failure is not None:
-            RESULTS.print(escape(f"{result.problem_id}, sample {result.sample}: not carried out: {result.failure}"))
+            RESULTS.print(f"{result.problem_id}, sample {result.sample}: not carried out: {result.failure}")
         for one in result.differences:
             where = f"turn {one.turn}" if one.turn else "the episode"
             changed = f"{one.what} was {one.recorded}, is {one.found}"
-            RESULTS.print(escape(f"{result.problem_id}, sample {result.sample}, {where}: {changed}"))
+            RESULTS.print(f"{result.problem_id}, sample {result.sample}, {where}: {changed}")
     if len(failing) > _SHOWN:
         RESULTS.print(f"… and {len(failing) - _SHOWN} more episodes (--json has them all)")
 

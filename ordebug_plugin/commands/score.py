@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.commands.common import DONE, FINDINGS, LOG, RESULTS, Subparsers, print_json
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import (
     CONFIG,
@@ -90,7 +90,7 @@ def _written(folder: Path) -> str | None:
 def _differing(written: str, record: Mapping[str, Any]) -> str:
     """The parts that differ, in the names of the file."""
     try:
-        old = json.loads(written)
+        old = parse_json(written)
     except ValueError:
         return "everything: it is no JSON"
     if not isinstance(old, dict):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import re
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ordebug_plugin.commands.common import nonnegative, positive, whole
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import Style
+from ordebug_plugin.redaction import public_url
 
 if TYPE_CHECKING:
     from ordebug_plugin.agents.chat import ChatAgent, Endpoint, Sampling
@@ -19,9 +20,6 @@ if TYPE_CHECKING:
 
 DEFAULT_MAX_TOKENS = 2048
 _BARE_ADDRESS = re.compile(r"[\w.-]+:\d+(/.*)?|[^/]+/v1/?")
-# What ``--timeout`` limits: episodes of a run are given up by a clock, other requests by the openai client alone.
-WHOLE = "seconds for one attempt of a request, up to the last byte of the answer"
-SILENT = "seconds that the server may be silent in one attempt of a request: every byte that comes starts them anew"
 # What decides which answer to which prompt is judged; never an option of a server.
 _OURS = ("messages", "model", "stream", "n")
 
@@ -45,7 +43,7 @@ def body_of(options: argparse.Namespace) -> dict[str, Any]:
     if options.body is None:
         return {}
     try:
-        body = json.loads(options.body)
+        body = parse_json(options.body)
     except ValueError as error:
         raise InputError(f"--body is no JSON: {error}") from error
     if not isinstance(body, dict):
@@ -94,8 +92,9 @@ def check_scheme(url: str) -> None:
         InputError: It does not begin with a scheme; with the whole address.
     """
     if not is_url(url):
-        rest = url.rpartition("://")[2]
-        raise InputError(f"{url}: the address must begin with http:// or https://: give http://{rest}")
+        shown = public_url(url)
+        rest = shown.rpartition("://")[2]
+        raise InputError(f"{shown}: the address must begin with http:// or https://: give http://{rest}")
 
 
 def is_bare_address(text: str) -> bool:
@@ -107,23 +106,26 @@ def endpoint_of(options: argparse.Namespace, url: str, model: str) -> Endpoint:
     """Where a model is served, asked as ``--timeout`` and ``--retries`` have it.
 
     Raises:
-        InputError: The address does not say how to reach it.
+        InputError: The address does not say how to reach it, or the key cannot be one.
     """
     check_scheme(url)
     from ordebug_plugin.agents.chat import Endpoint  # noqa: PLC0415
 
     key = os.environ.get("OPENAI_API_KEY", "EMPTY")
+    if not key.isascii() or not key.isprintable() or key != key.strip():  # and no library quotes it in its own words
+        raise InputError("OPENAI_API_KEY holds a blank at its ends, a line end or another sign that no key has")
     return Endpoint(url, model, api_key=key, timeout=options.timeout, retries=options.retries)
 
 
-def add_timeout_options(parser: argparse._ActionsContainer, holds: str = SILENT) -> None:
-    """Adds ``--timeout``, said to be what it is for these requests (`agents.chat.Endpoint`), and ``--retries``."""
+def add_timeout_options(parser: argparse._ActionsContainer) -> None:
+    """Adds ``--timeout`` (see `agents.chat.Endpoint`) and ``--retries``."""
     parser.add_argument(
         "--timeout",
         type=nonnegative,
         default=600.0,
         metavar="S",
-        help=f"{holds} (default 600); with its retries and the pauses between them a request may take longer",
+        help="seconds for one attempt of a request, up to the last byte of the answer (default 600); with its retries "
+        "and the pauses between them a request may take longer",
     )
     parser.add_argument("--retries", type=whole, default=4, help="retries of a failed request (default 4)")
 
@@ -143,18 +145,15 @@ def add_max_tokens_option(parser: argparse._ActionsContainer, otherwise: str | N
     )
 
 
-def add_request_options(
-    parser: argparse._ActionsContainer, holds: str = SILENT, *, max_tokens: str | None = None
-) -> None:
+def add_request_options(parser: argparse._ActionsContainer, *, max_tokens: str | None = None) -> None:
     """Adds how a server is asked, but for the temperature.
 
     Args:
         parser: To which.
-        holds: See `add_timeout_options`.
         max_tokens: See `add_max_tokens_option`.
     """
     add_max_tokens_option(parser, max_tokens)
     parser.add_argument("--concurrency", type=positive, default=8, metavar="N", help="requests in flight (default 8)")
-    add_timeout_options(parser, holds)
+    add_timeout_options(parser)
     add_body_option(parser)
     parser.add_argument("--seed", type=int, default=0, metavar="S", help="seed sent to the server (default 0)")

@@ -23,6 +23,7 @@ from ordebug_plugin.sweep.programs import find_programs
 from ordebug_plugin.sweep.runner import Told, interruptible, run_stages
 from ordebug_plugin.sweep.stage import Stage
 from ordebug_plugin.sweep.summary import Row, row_of, summary_markdown, summary_record
+from ordebug_plugin.terminal import harmless
 
 SUMMARY_JSON, SUMMARY_MD, PAGE = "summary.json", "summary.md", "summary.html"
 # The stage that makes each figure of a point.
@@ -171,7 +172,7 @@ def _tell_end(options: argparse.Namespace, out: Path, failed: Sequence[str], els
     if options.json:
         print_json(json.loads((out / SUMMARY_JSON).read_text(encoding="utf-8")))
     else:
-        print((out / SUMMARY_MD).read_text(encoding="utf-8"), end="")
+        print(harmless((out / SUMMARY_MD).read_text(encoding="utf-8")), end="")
     LOG.print(f"wrote {out / SUMMARY_JSON}, {SUMMARY_MD} and, where a point was measured, {PAGE}")
     if failed:
         LOG.print(f"failed: {', '.join(failed)}. Mend the cause; the same command goes on from there")

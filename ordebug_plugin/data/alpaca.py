@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 
 ROWS_KEY = "data"
@@ -58,8 +59,8 @@ def is_document(path: Path) -> bool:
         if not first.lstrip().startswith("{"):
             return False
         try:
-            value = json.loads(first)
-        except json.JSONDecodeError:  # an object over many lines, or no JSON at all
+            value = parse_json(first, finite=False)
+        except ValueError:  # an object over many lines, or no JSON at all
             value = _parse(_read_text(path), path)
     except (OSError, UnicodeDecodeError, InputError):
         return False
@@ -95,11 +96,11 @@ def _read_text(path: Path) -> str:
 def _parse(text: str, path: Path, line: int = 1) -> object:
     """Parses JSON that starts at `line` of the file."""
     try:
-        parsed: object = json.loads(text)
+        parsed: object = parse_json(text, finite=False)
     except json.JSONDecodeError as error:
         hint = ": name the file *.jsonl if it holds one row a line" if error.msg == "Extra data" else ""
         place = f"{path}:{line + error.lineno - 1}"
         raise InputError(f"{place}: not JSON ({error.msg}, column {error.colno}){hint}") from error
-    except RecursionError as error:
-        raise InputError(f"{path}:{line}: not a data file: nested too deeply") from error
+    except ValueError as error:
+        raise InputError(f"{path}:{line}: not a data file: {error}") from error
     return parsed

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.kinship import Identity, identify, kin
@@ -134,7 +135,7 @@ def _read(bench: Path) -> tuple[list[_Item], dict[str, object]]:
                 raise ProblemError(f"{index}, problems[{number}]: {key} {name!r} is outside the folder: move it inside")
     identities = identify(benchmark.problems, records)
     entries = zip(benchmark.problems, records, identities, kin(identities), strict=True)
-    document = json.loads(index.read_text(encoding="utf-8"))
+    document = parse_json(index.read_text(encoding="utf-8"))
     # What the index says of all, such as how many there are, is not true of a part: it is kept as said of the source.
     return [_Item(*entry) for entry in entries], {"source": {k: v for k, v in document.items() if k != "problems"}}
 

@@ -7,14 +7,16 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.actions import Action, ActionKind
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.env import Outcome, Step
 from ordebug_plugin.episode import Episode, Repair, Reply, Turn
 from ordebug_plugin.errors import ActionError, InputError
+from ordebug_plugin.fields import Fields
 from ordebug_plugin.truth import dump_truth, load_truth
 from ordebug_plugin.verdict import IIS, Audit, Status
 
@@ -71,9 +73,9 @@ def parse_episode(line: str) -> Episode:
         InputError: It is not an episode.
     """
     try:
-        return _episode_in(json.loads(line))
-    except (ValueError, KeyError, TypeError, AttributeError, ActionError) as error:
-        raise InputError(repr(error)) from error
+        return _episode_in(Fields(parse_json(line)))
+    except (ValueError, ActionError) as error:
+        raise InputError(str(error)) from error
 
 
 def _turn_out(turn: Turn) -> dict[str, Any]:
@@ -120,61 +122,81 @@ def _repair_out(repair: Repair | None) -> dict[str, Any] | None:
     }
 
 
-def _episode_in(record: Mapping[str, Any]) -> Episode:
+def _episode_in(record: Fields) -> Episode:
     return Episode(
-        problem_id=record["problem_id"],
-        problem_hash=record["problem_hash"],
-        error_type=record["error_type"],
-        difficulty=record["difficulty"],
-        truth=load_truth(record["truth"]),
-        n_rows=record["n_rows"],
-        aliases=record["aliases"],
-        sample=record["sample"],
-        iis=_iis_in(record["iis"]),
-        turns=tuple(_turn_in(turn) for turn in record["turns"]),
-        outcome=None if record["outcome"] is None else Outcome(record["outcome"]),
-        error=record["error"],
-        repair=_repair_in(record["repair"]),
-        extended=record.get("action_set") == "extended",  # older runs say nothing: there was but one
+        problem_id=record.text("problem_id"),
+        problem_hash=record.text("problem_hash"),
+        error_type=record.text_or_none("error_type"),
+        difficulty=record.text_or_none("difficulty"),
+        truth=load_truth(record.fields("truth")),
+        n_rows=record.count("n_rows"),
+        aliases=record.names("aliases"),
+        sample=record.count("sample"),
+        iis=_iis_in(record, "iis"),
+        turns=tuple(map(_turn_in, record.each("turns"))),
+        outcome=None if (outcome := record.text_or_none("outcome")) is None else Outcome(outcome),
+        error=record.text_or_none("error"),
+        repair=_repair_in(record),
+        # Older runs say nothing: there was but one.
+        extended=record.has("action_set") and record.text("action_set") == "extended",
     )
 
 
-def _turn_in(record: Mapping[str, Any]) -> Turn:
+def _turn_in(record: Fields) -> Turn:
     reply = Reply(
-        text=record["answer"],
-        prompt=record["prompt"],
-        prompt_tokens=record["prompt_tokens"],
-        completion_tokens=record["completion_tokens"],
-        seconds=record["agent_seconds"],
-        truncated=record["truncated"],
-        raw=None if record["raw"] is None else (record["raw"]["content"], record["raw"]["reasoning"]),
+        text=record.text("answer"),
+        prompt=record.text_or_none("prompt"),
+        prompt_tokens=record.count_or_none("prompt_tokens"),
+        completion_tokens=record.count_or_none("completion_tokens"),
+        seconds=record.number("agent_seconds"),
+        truncated=record.flag("truncated"),
+        raw=_raw_in(record),
     )
     step = Step(
-        answer=record["answer"],
-        action=None if record["action"] is None else _action_in(record["action"]),
-        well_formed=record["well_formed"],
-        refused=record["refused"],
-        note=record["note"],
-        status=Status(record["status"]),
-        objective=record["objective"],
-        iis=_iis_in(record["iis"]),
+        answer=record.text("answer"),
+        action=_action_in(record),
+        well_formed=record.flag("well_formed"),
+        refused=record.flag("refused"),
+        note=record.text("note"),
+        status=Status(record.text("status")),
+        objective=record.number_or_none("objective"),
+        iis=_iis_in(record, "iis"),
     )
-    return Turn(reply, step, record["solver_seconds"])
+    return Turn(reply, step, record.number("solver_seconds"))
 
 
-def _action_in(record: Mapping[str, Any]) -> Action:
-    numbers = tuple(float(number) for number in record["numbers"])
-    return Action(ActionKind(record["kind"]), record["target"], numbers, record.get("expression"))
-
-
-def _iis_in(record: Mapping[str, Any] | None) -> IIS | None:
-    if record is None:
+def _raw_in(record: Fields) -> tuple[str | None, str | None] | None:
+    if not record.has("raw"):
         return None
-    return IIS(tuple(record["rows"]), tuple(record["bounds"]), tuple(record["others"]), record["minimal"])
+    raw = record.fields("raw")
+    return raw.text_or_none("content"), raw.text_or_none("reasoning")
 
 
-def _repair_in(record: Mapping[str, Any] | None) -> Repair | None:
-    if record is None:
+def _action_in(record: Fields) -> Action | None:
+    if not record.has("action"):
         return None
-    audit = Audit(record["granted"], tuple(record["lost_rows"]))
-    return Repair(record["objective"], record["needed"], audit)
+    action = record.fields("action")
+    numbers = tuple(map(_side_in, action.items("numbers")))
+    expression = action.text("expression") if action.has("expression") else None
+    return Action(ActionKind(action.text("kind")), action.text_or_none("target"), numbers, expression)
+
+
+def _side_in(value: object) -> float:
+    if value in ("inf", "-inf") or (isinstance(value, int | float) and not isinstance(value, bool)):
+        return float(value)  # of these two texts, or a number
+    raise ValueError(f"{value!r} is no number of an action")
+
+
+def _iis_in(record: Fields, key: str) -> IIS | None:
+    if not record.has(key):
+        return None
+    iis = record.fields(key)
+    return IIS(iis.texts("rows"), iis.texts("bounds"), iis.texts("others"), iis.flag("minimal"))
+
+
+def _repair_in(record: Fields) -> Repair | None:
+    if not record.has("repair"):
+        return None
+    repair = record.fields("repair")
+    audit = Audit(repair.number("granted"), repair.texts("lost_rows"))
+    return Repair(repair.number_or_none("objective"), repair.number_or_none("needed"), audit)

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 import yaml
 
 from ordebug_plugin import __version__
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.engine import Course, Player, Served, Unusable, play_jobs
@@ -140,6 +141,8 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
 
                 course = Course(config.concurrency, config.max_steps, config.work_limit, workers)
                 play_jobs([jobs[number] for number in left], player, course, on_end, on_think)
+        except OSError as error:  # the disk is full; what ends here is the last line alone, which --resume plays again
+            raise InputError(f"{out / EPISODES}: cannot be written: {error.strerror}") from error
         finally:
             if not any(isinstance(result, Episode) for result in results.values()):
                 (out / EPISODES).unlink(missing_ok=True)  # an empty run must not be in the way of the next try
@@ -234,8 +237,8 @@ def load_config(folder: Path) -> dict[str, Any]:
             in it than one of a run.
     """
     try:
-        config = yaml.safe_load((folder / CONFIG).read_text(encoding="utf-8"))
-    except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
+        config = parse_yaml((folder / CONFIG).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{folder} holds no run (`ordebug eval … --out {folder}` makes one): {error}") from error
     return check_recorded(folder / CONFIG, config)
 

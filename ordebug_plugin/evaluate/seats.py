@@ -25,6 +25,7 @@ from typing import Any
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
 from ordebug_plugin.guarded import HANG_VARIABLE, hang_limit, no_start, start_limit
+from ordebug_plugin.redaction import keyless
 from ordebug_plugin.workers import KILLABLE_VARIABLE
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
@@ -107,7 +108,7 @@ class ProcessSeat:
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**os.environ, "PYTHONPATH": path, KILLABLE_VARIABLE: "1"},
+                env={**keyless(os.environ), "PYTHONPATH": path, KILLABLE_VARIABLE: "1"},
             )
         except OSError as error:
             self._socket.close()

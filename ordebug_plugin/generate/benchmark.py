@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence, Set
 from dataclasses import dataclass
 from pathlib import Path
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.drawing import PLANS_TRIED_FIRST, Made, Wanted, draw_proven
@@ -145,7 +146,7 @@ def structure_hashes(path: Path) -> frozenset[str]:
         ProblemError: The folder holds no index made here.
     """
     try:
-        index = json.loads((path / INDEX_NAME).read_text(encoding="utf-8"))
+        index = parse_json((path / INDEX_NAME).read_text(encoding="utf-8"))
         return frozenset(record["structure_hash"] for record in index["problems"])
     except OSError as error:
         raise ProblemError(f"{path / INDEX_NAME} cannot be read: {error.strerror}") from error

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 
 _SHAPE = ("hidden_size", "num_attention_heads", "num_hidden_layers")
@@ -124,7 +124,7 @@ def find_architecture(model: str) -> Architecture:
     path = Path(model)
     path = path / "config.json" if path.is_dir() else path
     try:
-        config = json.loads(path.read_text(encoding="utf-8"))
+        config = parse_json(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         known = ", ".join(SHIPPED)
         raise InputError(f"{model} is no folder with a config.json ({error}); known by name are {known}") from error

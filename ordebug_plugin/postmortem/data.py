@@ -8,13 +8,14 @@ that folder. Nobody writes down where a training was started, so relative paths 
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
+
+from ordebug_plugin.documents import parse_json
 
 _KEYS = ("dataset", "val_dataset", "eval_dataset")
 _INFO = "dataset_info.json"
@@ -89,7 +90,7 @@ def _named(name: str, dataset_dir: object, places: Sequence[Path]) -> Iterator[D
         yield DataFile(name, unknown=unknown)
         return
     try:
-        entry = json.loads(info.read_text(encoding="utf-8"))[name]
+        entry = parse_json(info.read_text(encoding="utf-8"))[name]
         file_name = entry["file_name"]
     except (OSError, ValueError) as error:
         yield DataFile(name, unknown=f"{info} cannot be read: {error}")

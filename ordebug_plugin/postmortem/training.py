@@ -10,7 +10,6 @@ a recipe that somebody put into the output folder speaks for them.
 
 from __future__ import annotations
 
-import json
 import math
 import re
 import sys
@@ -20,8 +19,7 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_json, parse_yaml
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.postmortem.data import DataFile, data_files
 
@@ -224,7 +222,7 @@ def _shown(value: object) -> str:
 
 def _json(path: Path) -> dict[str, Any]:
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        content = parse_json(path.read_text(encoding="utf-8"), finite=False)
     except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
@@ -243,7 +241,7 @@ def _lines(path: Path) -> Iterator[dict[str, Any]]:
         if not line.strip():
             continue
         try:
-            record = json.loads(line)
+            record = parse_json(line, finite=False)
         except ValueError as error:
             if number == len(lines):
                 return
@@ -322,8 +320,8 @@ def _settings(folder: Path) -> tuple[dict[str, Any], Path | None]:
     for pattern in _RECIPES:
         for path in sorted(folder.glob(pattern)):
             try:
-                content = yaml.safe_load(path.read_text(encoding="utf-8"))
-            except (OSError, ValueError, yaml.YAMLError) as error:  # a date that is none is a ValueError
+                content = parse_yaml(path.read_text(encoding="utf-8"))
+            except (OSError, ValueError) as error:
                 raise InputError(f"{path} cannot be read: {error}") from error
             # LLaMA-Board and others leave YAML of other kinds there.
             if isinstance(content, dict) and not _OF_A_RECIPE.isdisjoint(content):

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.compare import per_problem
 from ordebug_plugin.evaluate.run import load_run, missing_episodes
@@ -129,7 +129,7 @@ def _single(value: float) -> Measured:
 def _reward_spread(path: Path) -> float:
     """The mean standard deviation of reward within a group, as `ordebug preflight --json` prints it."""
     try:
-        within = json.loads(path.read_text(encoding="utf-8"))["rewards"]["within"]
+        within = parse_json(path.read_text(encoding="utf-8"))["rewards"]["within"]
         return math.nan if within is None else float(within)
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path} is no output of `ordebug preflight … --json`: {error!r}") from error

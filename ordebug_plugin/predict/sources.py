@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
@@ -10,8 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_json, parse_yaml
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import CONFIG
 
@@ -95,8 +93,8 @@ def _existing(path: Path, holding: str = "") -> Path | None:
 def _from_table(path: Path) -> Iterator[Sources]:
     try:
         text = path.read_text(encoding="utf-8")
-        content = json.loads(text) if path.suffix == ".json" else yaml.safe_load(text)
-    except (OSError, ValueError, yaml.YAMLError) as error:
+        content = parse_json(text) if path.suffix == ".json" else parse_yaml(text)
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     rows = content.get("checkpoints") if isinstance(content, dict) else content
     if not isinstance(rows, list) or not rows:

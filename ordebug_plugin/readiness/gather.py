@@ -6,13 +6,13 @@ that is repeated with other thresholds asks nothing.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.episode import Episode, Turn
 from ordebug_plugin.errors import InputError, ServerError, SolverError
 from ordebug_plugin.evaluate.engine import Served, Unusable
@@ -297,7 +297,7 @@ def _is_whole(folder: Path, jobs: Sequence[Job]) -> bool:
     if not (folder / CONFIG).exists() or not (folder / EPISODES).exists():
         return False
     unusable = (folder / UNUSABLE).read_text(encoding="utf-8") if (folder / UNUSABLE).exists() else ""
-    apart = {json.loads(line)["problem_id"] for line in unusable.split("\n") if line}
+    apart = {parse_json(line)["problem_id"] for line in unusable.split("\n") if line}
     wanted = [job for job in jobs if job.problem.id not in apart]
     try:
         return len(read_kept(folder / EPISODES, wanted).episodes) == len(wanted)

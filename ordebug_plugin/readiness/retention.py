@@ -6,7 +6,6 @@ and ``base``. Only the text after the think text counts.
 
 from __future__ import annotations
 
-import json
 import re
 from collections import Counter
 from collections.abc import Sequence
@@ -14,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.actions import THINK_CLOSE, THINK_OPEN
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.prompt import Message
 from ordebug_plugin.readiness.check import Check, Question, Side
@@ -81,7 +81,7 @@ def read_retention(path: Path) -> list[Item]:
 
 
 def _item(line: str) -> Item:
-    record = json.loads(line)
+    record = parse_json(line)
     if not isinstance(record, dict):
         raise TypeError("no JSON object")
     kinds = [kind for kind in EXPECTATIONS if kind in record]

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.files import make_folder, write_text
 from ordebug_plugin.prompt import Message
@@ -32,7 +33,7 @@ class Store:
         *whole, torn = path.read_text(encoding="utf-8").split("\n") if path.exists() else [""]
         for number, line in enumerate(whole, 1):
             try:
-                record = json.loads(line)
+                record = parse_json(line)
                 self.answers[str(record["key"])] = str(record["answer"])
             except (ValueError, KeyError, TypeError) as error:
                 raise InputError(f"{path}, line {number} is no answer ({error!r}): delete it to go on") from error

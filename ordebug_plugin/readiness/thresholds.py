@@ -9,8 +9,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.metrics import RR_TURNS
 from ordebug_plugin.reward_functions import REWARDS
@@ -79,7 +78,7 @@ class Thresholds:
 
 @cache
 def _defaults() -> dict[str, Any]:
-    content: dict[str, Any] = yaml.safe_load(files(__package__).joinpath(_DEFAULTS).read_text(encoding="utf-8"))
+    content: dict[str, Any] = parse_yaml(files(__package__).joinpath(_DEFAULTS).read_text(encoding="utf-8"))
     return content
 
 
@@ -111,8 +110,8 @@ def _content(path: Path | None) -> dict[str, Any]:
     if path is None:
         return {}
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     if not isinstance(content, dict):
         raise InputError(f"{path} holds no keys: write some of {', '.join(_defaults())}")

@@ -17,6 +17,7 @@ from ordebug_plugin.linear import Terms
 from ordebug_plugin.model_files import model_file
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver.messages import reading_messages
+from ordebug_plugin.solver.reading import readable
 from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
 from ordebug_plugin.solver.search import OUT_OF_MEMORY, Search
 
@@ -200,16 +201,19 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         ProblemError: Gurobi cannot read it.
         SolverError: Gurobi failed.
     """
-    with model_file(problem) as path:
+    with model_file(problem) as file:
         try:
-            model = gp.read(str(path), env)
+            with readable(file, problem.path) as path:
+                model = gp.read(str(path), env)
+        except UnicodeEncodeError as error:
+            raise ProblemError(f"{problem.path}: Gurobi takes no such name of a file: {error}") from error
         except gp.GurobiError as error:
             if "Out of memory" in str(error):  # of its readers, which give it the number of a line that makes no sense
                 raise MemoryLimitError(f"{problem.path}: {OUT_OF_MEMORY}") from error
             if error.errno not in _READ_ERRORS:
                 raise SolverError(f"{problem.path}: Gurobi failed: {error} (error {error.errno})") from error
-            reason = "; ".join((*reading_messages(path), *(() if error.errno == 0 else (str(error),))))
-            reason = " ".join((reason or str(error)).replace(str(path), str(problem.path)).split())
+            reason = "; ".join((*reading_messages(file), *(() if error.errno == 0 else (str(error),))))
+            reason = " ".join((reason or str(error)).replace(str(file), str(problem.path)).split())
             raise ProblemError(f"{problem.path}: Gurobi cannot read this model file: {reason}") from error
     constrs, columns = model.getConstrs(), model.getVars()
     try:

@@ -9,6 +9,7 @@ from pathlib import Path
 import gurobipy as gp
 
 from ordebug_plugin.solver.environment import start_environment
+from ordebug_plugin.solver.reading import readable
 
 # That it did read, how long it took and how large the model is: `obj: 2 rows, 4 columns, 2 nonzeros`.
 _NO_NEWS = ("Read ", "Reading time =")
@@ -31,12 +32,12 @@ def reading_messages(path: Path) -> tuple[str, ...]:
     Raises:
         SolverError: No Gurobi environment can be started (licence).
     """
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, readable(path) as plain:
         log = Path(folder) / "gurobi.log"
         with start_environment(OutputFlag=1, LogToConsole=0, LogFile=str(log)) as env:
             began = log.stat().st_size  # after the head of the log
             with suppress(gp.GurobiError, UnicodeDecodeError):
-                gp.read(str(path), env).dispose()
+                gp.read(str(plain), env).dispose()
         text = log.read_bytes()[began:].decode("utf-8", errors="replace")
     messages: list[str] = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -45,5 +46,5 @@ def reading_messages(path: Path) -> tuple[str, ...]:
         if messages and not line.startswith(_BEGINNINGS):
             messages[-1] += f" {line}" if messages[-1].startswith("Warning") else f"; {line}"
         else:
-            messages.append(line.replace(f" file {path}", ""))  # who asks knows which
+            messages.append(line.replace(f" file {plain}", ""))  # who asks knows which
     return tuple(messages)

@@ -8,11 +8,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.errors import InputError
 
-_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*$")
+_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]*")
 # What a point may set, section by section; `recipes/sweeps/epochs.yaml` says what each means.
 SECTIONS: Mapping[str, frozenset[str]] = {
     "data": frozenset({"demos", "rows", "keep", "held_out", "problems"}),
@@ -26,6 +25,15 @@ SECTIONS: Mapping[str, frozenset[str]] = {
     "grpo": frozenset({"recipe", "settings", "environment", "prompts", "merge"}),
 }
 _REQUIRED = {"data": ("demos", "held_out", "problems"), "sft": ("base", "recipe"), "grpo": ("recipe", "prompts")}
+# What settings must be that are read here; others are handed on to the commands, which check them.
+_PATH, _NUMBER = (str, "a path"), (int, "a whole number")
+_KINDS: Mapping[str, Mapping[str, tuple[type, str]]] = {
+    "data": {"demos": _PATH, "held_out": _PATH, "problems": _PATH, "rows": _NUMBER},
+    "sft": {"base": _PATH, "recipe": _PATH},
+    "merge": {"recipe": _PATH},
+    "serve": {"batch": _NUMBER},
+    "grpo": {"recipe": _PATH, "prompts": _PATH},
+}
 _SHARED = frozenset({"command", "serves"})
 _TOP = frozenset({"extends", "what", "never_run", "seeds", "environment", "shared", "points", *SECTIONS})
 
@@ -108,7 +116,7 @@ def load_sweep(path: Path) -> Sweep:
         shared=_shared(top.get("shared"), path),
         serve=defaults["serve"],
         points=tuple(
-            Point(name, seed, _merged(defaults, changes, path, f"points, {name}"))
+            Point(_file_name(name, path, "points"), seed, _merged(defaults, changes, path, f"points, {name}"))
             for name, changes in points.items()
             for seed in dict.fromkeys(seeds)
         ),
@@ -120,8 +128,8 @@ def _read(path: Path, before: tuple[Path, ...] = ()) -> Mapping[str, Any]:
     if path.resolve() in before:
         raise InputError(f"{path}: it extends itself")
     try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
+        content = parse_yaml(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise InputError(f"{path} cannot be read: {error}") from error
     own = dict(_mapping(content, path, "the file", _TOP))
     extended = own.pop("extends", None)
@@ -149,8 +157,6 @@ def _merged(
     defaults: Mapping[str, Mapping[str, Any]], changes: Any, path: Path, where: str
 ) -> dict[str, dict[str, Any]]:
     """All sections of a point: the defaults under what it changes."""
-    if not _NAME.match(where.rsplit(", ", 1)[-1]):
-        raise InputError(f"{path}, {where}: the name of a point becomes a folder: letters, digits, dots, - and _ alone")
     changed = _mapping(changes or {}, path, where, frozenset(SECTIONS))
     merged: dict[str, dict[str, Any]] = {}
     for name, known in SECTIONS.items():
@@ -160,7 +166,19 @@ def _merged(
         for key in keys:
             if merged[name].get(key) is None:
                 raise InputError(f"{path}, {where}: {name}: {key} is missing")
+    for name, kinds in _KINDS.items():
+        for key, (kind, words) in kinds.items():
+            value = merged[name].get(key)
+            if value is not None and not (isinstance(value, kind) and not isinstance(value, bool)):
+                raise InputError(f"{path}, {where}: {name}: {key} must be {words}, not {value!r}")
     return merged
+
+
+def _file_name(name: str, path: Path, where: str) -> str:
+    """A name that is to be that of a file or a folder below the sweep's own."""
+    if not _NAME.fullmatch(name):
+        raise InputError(f"{path}, {where}, {name}: the name becomes a folder's: letters, digits, dots, - and _ alone")
+    return name
 
 
 def _section(value: Any, path: Path, where: str, known: frozenset[str]) -> Mapping[str, Any]:
@@ -187,7 +205,7 @@ def _shared(value: Any, path: Path) -> dict[str, Shared]:
         texts = _texts(_mapping(keys, path, f"shared, {name}", _SHARED), path, f"shared, {name}")
         if "command" not in texts:
             raise InputError(f"{path}, shared, {name}: command is missing")
-        found[name] = Shared(texts["command"], texts.get("serves"))
+        found[_file_name(name, path, "shared")] = Shared(texts["command"], texts.get("serves"))
     return found
 
 

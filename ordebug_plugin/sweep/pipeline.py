@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.data.alpaca import ROWS_KEY, read_alpaca
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import SUMMARY
 from ordebug_plugin.files import write_text
@@ -352,7 +353,7 @@ def _printed(path: Path) -> Callable[[int], bool]:
 
     def accepted(code: int) -> bool:
         try:
-            return code in (0, 1) and isinstance(json.loads(path.read_text(encoding="utf-8")), dict)
+            return code in (0, 1) and isinstance(parse_json(path.read_text(encoding="utf-8")), dict)
         except (OSError, ValueError):
             return False
 
@@ -366,7 +367,7 @@ def _judged(run: Path) -> Callable[[int], bool]:
         if code != 1:
             return code == 0
         try:
-            outcomes = json.loads((run / SUMMARY).read_text(encoding="utf-8"))["outcomes"]
+            outcomes = parse_json((run / SUMMARY).read_text(encoding="utf-8"))["outcomes"]
         except (OSError, ValueError, KeyError):
             return False
         return "infra" not in outcomes

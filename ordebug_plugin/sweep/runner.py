@@ -19,6 +19,7 @@ from types import FrameType
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.files import held, make_folder
+from ordebug_plugin.redaction import keyless
 from ordebug_plugin.serving import Deployment, end_group, free_port, served, variables
 from ordebug_plugin.sweep.stage import LOGS, URL, Stage
 
@@ -122,7 +123,8 @@ def _carry_out(stage: Stage, server: _Server) -> None:
 def _run(command: Sequence[str], stage: Stage) -> int:
     """Runs a command in a session of its own, which ends with us."""
     # torch.distributed would else take port 29500, which the point beside this one may have.
-    environment = {**os.environ, "MASTER_PORT": str(free_port()), **stage.environment}
+    inherited = os.environ if "ordebug_plugin.cli" in command else keyless(os.environ)
+    environment = {**inherited, "MASTER_PORT": str(free_port()), **stage.environment}
     with ExitStack() as stack:
         log = stack.enter_context(stage.log.open("wb"))
         output = log if stage.stdout is None else stack.enter_context(stage.stdout.open("wb"))

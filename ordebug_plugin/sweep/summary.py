@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.markdown import escape, markdown_table
 from ordebug_plugin.predict.prediction import Prediction, prediction_record
@@ -47,7 +47,7 @@ def _verdict(stage: Stage) -> str:
     """What `ordebug graduate` said."""
     report = next(path for path in stage.outputs if path.name == REPORT)
     try:
-        return str(json.loads(report.read_text(encoding="utf-8"))["verdict"])
+        return str(parse_json(report.read_text(encoding="utf-8"))["verdict"])
     except (OSError, ValueError, KeyError) as error:
         raise InputError(f"{report} is no report of `ordebug graduate`: {error!r}") from error
 

@@ -8,12 +8,12 @@ that leak its label and less its specification: the same conflict told in other 
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from ordebug_plugin.data.alpaca import read_alpaca
+from ordebug_plugin.documents import parse_json
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.guarded import make_judge
@@ -152,7 +152,7 @@ def _holds_rows(path: Path) -> bool:
     if path.suffix == ".jsonl":
         return True
     try:
-        document = json.loads(path.read_text(encoding="utf-8-sig"))
+        document = parse_json(path.read_text(encoding="utf-8-sig"))
     except (OSError, ValueError):
         return True  # and reading it as rows says what is wrong
     return not (isinstance(document, dict) and "problems" in document)
@@ -179,7 +179,7 @@ def _model(row: Mapping[str, object]) -> str | None:
     task = row.get(COLUMN)
     if value is None and isinstance(task, str):
         try:
-            value = json.loads(task)["hash"]
+            value = parse_json(task)["hash"]
         except (ValueError, TypeError, KeyError):
             return None
     return value if isinstance(value, str) else None

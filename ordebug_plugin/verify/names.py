@@ -6,6 +6,8 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 
+_WORD = re.compile(r"(?<![^\W\d_])[^\W\d_]++(?!\w)")  # letters, not a part of a name with digits
+
 
 def name_features(names: Sequence[str], places: Sequence[float]) -> tuple[tuple[str, ...], ...]:
     """What is seen of each.
@@ -34,7 +36,7 @@ def name_features(names: Sequence[str], places: Sequence[float]) -> tuple[tuple[
 
 def word_features(statements: Sequence[str]) -> tuple[tuple[str, ...], ...]:
     """What is seen of each where the words of its statement are all that is read."""
-    return tuple(tuple(sorted(set(re.findall(r"[^\W\d_]+(?!\w)", text.lower())))) for text in statements)
+    return tuple(tuple(sorted(set(_WORD.findall(text.lower())))) for text in statements)
 
 
 def _tokens(name: str) -> Iterator[str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from ordebug_plugin.pages import render
+from ordebug_plugin.pages import policy, render
 from ordebug_plugin.verify.data_report import repetition_figures
 from ordebug_plugin.verify.dataset import DatasetCheck
 from ordebug_plugin.verify.dimension import Chart, Dimension, Level
@@ -52,6 +52,7 @@ def render_page(check: DatasetCheck, quality: Sequence[Dimension]) -> str:
     """
     return render(
         _TEMPLATE,
+        policy=policy(),
         check=check,
         quality=quality,
         worst=_worst(quality),

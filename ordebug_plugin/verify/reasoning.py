@@ -5,28 +5,29 @@ These checks read words, so each answers None where it has nothing to go by, and
 
 from __future__ import annotations
 
-import ast
 import math
 import re
 from collections.abc import Collection, Iterable, Sequence
 from itertools import combinations
 
 from ordebug_plugin.actions import SIGNATURES, Action, ActionKind
+from ordebug_plugin.shown import read_names
 
 # Not the digits of a name.
 _NUMBER = re.compile(r"(?<![\w.])(?:\d+(?:\.\d+)?|\.\d+)(?:[eE][+-]?\d+)?(?!\w)", re.ASCII)
 # How people say that a bound is gone.
 _INFINITE = re.compile(r"∞|\b(?:inf|infinity|infinite|unbounded|free|no (?:upper |lower )?bounds?)\b", re.IGNORECASE)
 # What can only be a name: letters with a digit or an underscore in them, or an index after them.
-_NAME = re.compile(r"(?<![\w.])(?:(?=[^\W\d]*[\d_])[^\W\d]\w*(?:\[[^\]\n]*\]|\([^()\s]*\))?|[^\W\d]\w*\[[^\]\n]*\])")
+_INDEX = r"\[[^\]\n]{0,300}\]"  # names have 255 characters at most; without a limit a line of brackets takes hours
+_NAME = re.compile(rf"(?<![\w.])(?:(?=[^\W\d]*[\d_])[^\W\d]\w*(?:{_INDEX}|\([^()\s]*\))?|[^\W\d]\w*{_INDEX})")
 # Any word, where it stands in quotes after what it is said to be.
 _QUOTED = re.compile(r"\b(?:constraint|row|variable|bound)s?\s+(['\"`])([^'\"`\s]{1,100})\1", re.IGNORECASE)
 # A list of names as prompts write it.
 _LIST = re.compile(r"^[^\n:]+: (\[.*\])$", re.MULTILINE)
 # Numbers that count the steps of the reasoning itself.
-_ENUMERATION = re.compile(r"^\s*(?:step\s+\d+|\d+[.)](?!\d))|\bstep\s+\d+", re.IGNORECASE | re.MULTILINE)
+_ENUMERATION = re.compile(r"^[^\S\n]*+(?:step\s+\d+|\d+[.)](?!\d))|\bstep\s+\d+", re.IGNORECASE | re.MULTILINE)
 # The result of a calculation that is written out: the number after ``3 * 4 + 2 =``.
-_RESULT = re.compile(r"\d\s*[-+*/×·−]\s*[^=\n]*?=\s*-?(\d+\.?\d*(?:[eE][+-]?\d+)?)", re.ASCII)
+_RESULT = re.compile(r"\d\s*[-+*/×·−]\s*+[^=\n]{0,300}?=\s*-?(\d++\.?\d*+(?:[eE][+-]?\d+)?)", re.ASCII)
 # How far two numbers of the same sentence are apart, or what they come to.
 _APART = re.compile(
     r"(?<![\w.])(\d+(?:\.\d+)?)\s+(?:apart|in all|altogether|together|too (?:much|many|little|few))\b", re.ASCII
@@ -49,6 +50,8 @@ _WEIGHS = re.compile(
     r"|n['’]t\b",
     re.IGNORECASE,
 )
+# Of a sentence that is held against its own numbers two by two.
+_MOST_NUMBERS = 50
 _LISTED_TWICE = re.compile(r"·(?:[ ,;:]+(?:and )?·)+")
 
 
@@ -56,11 +59,7 @@ def listed_names(prompt: str) -> tuple[str, ...]:
     """The names that a prompt lists, each once: rows and bounds of the IIS, and the rows of the model."""
     names: dict[str, None] = {}
     for match in _LIST.finditer(prompt):
-        try:
-            found = ast.literal_eval(match[1])
-        except (ValueError, SyntaxError):
-            continue
-        names |= dict.fromkeys(name for name in found if isinstance(name, str) and name)
+        names |= dict.fromkeys(name for name in read_names(match[1]) or () if name)
     return tuple(names)
 
 
@@ -147,6 +146,8 @@ def _apart(sentence: str) -> Iterable[float]:
         rest = sentence[: match.start()] + sentence[match.end() :]
         others = [float(found[0]) for found in _NUMBER.finditer(rest)]
         number = float(match[1])
+        if len(others) > _MOST_NUMBERS:
+            return
         if any(
             math.isclose(number, total, rel_tol=1e-6)
             for one, other in combinations(others, 2)
