@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+import shutil
 from collections import Counter
 from collections.abc import Mapping
 from pathlib import Path
@@ -182,8 +183,9 @@ def test_drop_first_writes_what_the_public_file_has(public_data: Path, tmp_path:
     index = json.loads((public_data / "or_debug_bench/full_subset/dataset.json").read_text(encoding="utf-8"))
     folder = public_data / "or_debug_bench/full_subset"
     chosen = [record for record in index["problems"] if record["problem_id"] in outputs][:100]
+    (tmp_path / "models").mkdir()
     for record in chosen:
-        record["model_file"] = str(folder / record["model_file"])
+        shutil.copy(folder / record["model_file"], tmp_path / record["model_file"])
     (tmp_path / "dataset.json").write_text(json.dumps({"problems": chosen}))
     _, rows, _ = demos(tmp_path, tmp_path / "out", "--policy", "drop-first")
     same = [row["output"] == outputs[row["metadata"]["problem_id"]] for row in rows]

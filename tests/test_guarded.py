@@ -18,6 +18,7 @@ from ordebug_plugin.cli import main
 from ordebug_plugin.edits import NO_EDITS, Edits, Interval
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.guarded import GuardedJudge, hang_limit, make_judge
+from ordebug_plugin.parallel import judge_of
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver import Judge
@@ -32,10 +33,25 @@ def hard(path: Path) -> Problem:
     return write_problem(path, market_split())
 
 
+# Processes that tests before this one have left to wait for more work.
+_OLD: set[int] = set()
+
+
 def children(what: str) -> list[int]:
-    """Processes of this one, by what they run."""
+    """Processes that this test has started, by what they run."""
     command = ["pgrep", "-P", str(os.getpid()), "-f", what]
-    return [int(pid) for pid in subprocess.run(command, check=False, stdout=subprocess.PIPE).stdout.split()]
+    found = subprocess.run(command, check=False, stdout=subprocess.PIPE).stdout.split()
+    return [pid for pid in map(int, found) if pid not in _OLD]
+
+
+@pytest.fixture(autouse=True)
+def _judges_of_its_own() -> Iterator[None]:
+    """No test here gets a judge, or a process, of another, nor leaves its own with its short limits."""
+    judge_of.cache_clear()
+    _OLD.clear()
+    _OLD.update(children(""))
+    yield
+    judge_of.cache_clear()
 
 
 @contextmanager

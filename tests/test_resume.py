@@ -97,7 +97,7 @@ def test_a_kill_at_any_byte_can_be_resumed(cut_run: tuple[list[str], Path]) -> N
 def test_nothing_to_do_is_done(cut_run: tuple[list[str], Path], capsys: pytest.CaptureFixture[str]) -> None:
     command, out = cut_run
     before = {path.name: path.read_bytes() for path in out.iterdir()}
-    assert main([*command, "--concurrency", "3"]) == 0
+    assert main([*command, "--workers", "3"]) == 0
     assert "8 of 8 episodes stand" in capsys.readouterr().err
     assert {path.name: path.read_bytes() for path in out.iterdir()} == before
 

@@ -86,7 +86,7 @@ def test_a_run_is_the_same_byte_for_byte(store: Path, tmp_path: Path, monkeypatc
             monkeypatch.delenv("ORDEBUG_STORE")
         else:
             monkeypatch.setenv("ORDEBUG_STORE", str(store))
-        assert main(["eval", str(bench), "--agent", "relax-minimal", "--out", str(run), "--concurrency", "2"]) == 0
+        assert main(["eval", str(bench), "--agent", "relax-minimal", "--out", str(run), "--workers", "2"]) == 0
     written = [sorted(map(json.dumps, episodes_of(run))) for run in runs]
     assert written[0] == written[1] == written[2]
     kept = rows_of(store)

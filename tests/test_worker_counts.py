@@ -43,7 +43,7 @@ def configs(one: Path, other: Path) -> list[dict[str, object]]:
 
 def test_eval_of_a_built_in_agent(bench: Path, tmp_path: Path) -> None:
     for n in ("1", "8"):
-        options = ["--agent", "random", "--seed", "3", "--samples", "2", "--concurrency", n]
+        options = ["--agent", "random", "--seed", "3", "--samples", "2", "--workers", n]
         assert main(["eval", str(bench), *options, "--out", str(tmp_path / n)]) == 0
     one, other = tmp_path / "1", tmp_path / "8"
     assert json.dumps(episodes_of(one)) == json.dumps(episodes_of(other))
