@@ -149,8 +149,8 @@ def served(deployment: Deployment, log: Path) -> Iterator[str]:
     make_folder(log.parent)
     port = free_port()
     url = f"http://{_HOST}:{port}/v1"
-    environment = {"TOKENIZERS_PARALLELISM": "false", **os.environ}
     with log.open("w", encoding="utf-8") as output, _interrupted_by_sigterm(), variables(_direct()):
+        environment = {"TOKENIZERS_PARALLELISM": "false", **os.environ}
         try:
             # A session of its own: `swift` only wraps the server, and Ctrl-C is ours to hear.
             process = subprocess.Popen(
@@ -222,6 +222,8 @@ def _direct() -> dict[str, str]:
     Where HTTP_PROXY is set and NO_PROXY is not, they would ask the proxy for a server that only we can reach.
     """
     spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # the order in which urllib and httpx look
+    if spared == "*":  # all of them; urllib takes that as it stands or not at all
+        return dict.fromkeys(("no_proxy", "NO_PROXY"), spared)
     return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{spared},{_HOST}" if spared else _HOST)
 
 
