@@ -223,6 +223,8 @@ def _direct() -> dict[str, str]:
     Where HTTP_PROXY is set and NO_PROXY is not, they would ask the proxy for a server that only we can reach.
     """
     spared = os.environ.get("no_proxy") or os.environ.get("NO_PROXY")  # the order in which urllib and httpx look
+    if spared == "*":  # all of them; urllib takes that as it stands or not at all
+        return dict.fromkeys(("no_proxy", "NO_PROXY"), spared)
     return dict.fromkeys(("no_proxy", "NO_PROXY"), f"{spared},{_HOST}" if spared else _HOST)
 
 

@@ -107,6 +107,28 @@ def test_another_checkpoint_has_another_fingerprint(tmp_path: Path) -> None:
     assert fingerprint(one) != fingerprint(other)
 
 
+@pytest.mark.parametrize(
+    ("spared", "direct"),
+    [(None, {"127.0.0.1"}), ("example.org", {"127.0.0.1", "example.org"}), ("*", {"127.0.0.1", "example.org", "x.y"})],
+)
+def test_who_is_asked_without_a_proxy(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, spared: str | None, direct: set[str]
+) -> None:
+    """By urllib in the program that is started, which here is a Python and no server."""
+    monkeypatch.delenv("NO_PROXY", raising=False)
+    monkeypatch.delenv("no_proxy", raising=False)
+    if spared is not None:
+        monkeypatch.setenv("NO_PROXY", spared)
+    asks = "import urllib.request as u; print(*(h for h in ('127.0.0.1', 'example.org', 'x.y') if u.proxy_bypass(h)))"
+    asking = program(tmp_path / "swift", f'{sys.executable} -c "{asks}"')
+    with (
+        pytest.raises(ServerError, match="ended with 0 before it answered") as error,
+        served(deployment(checkpoint(tmp_path / "model"), asking), tmp_path / "serve.log"),
+    ):
+        pass
+    assert set(str(error.value).splitlines()[-1].split()) == direct
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_command_leaves_no_server(tmp_path: Path, sign: signal.Signals) -> None:
     """The server here is a shell and its child, of which neither answers: what is tested is how they end."""

@@ -350,4 +350,9 @@ def test_what_is_measured_is_summarized_though_points_are_missing(
     assert main(["sweep", str(path), "--out", str(out), "--json", *HERE]) == 1
     captured = capsys.readouterr()
     assert "e2-s0 is not in the summary: " in captured.err
-    assert set(json.loads(captured.out)["settings"]) == {"e1"}
+    record = json.loads(captured.out)
+    assert set(record["settings"]) == {"e1"}
+    assert [point["unreadable"] is None for point in record["points"]] == [True, False]
+    summary = (out / "summary.md").read_text()
+    assert "0 of 2 points" in summary
+    assert "e2-s0 cannot be read: " in summary

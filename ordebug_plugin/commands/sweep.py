@@ -78,7 +78,7 @@ def run(options: argparse.Namespace) -> int:
     told = Told(_tell_begin, lambda _: None)
     failed: list[str] = []
     elsewhere: list[str] = []
-    unreadable: dict[str, OrdebugError] = {}
+    unreadable: dict[str, str] = {}
     with interruptible():
         if shared:
             LOG.print("what all points share (where another process is making it, this one waits)")
@@ -133,13 +133,12 @@ def _tell_begin(stage: Stage) -> None:
     LOG.print(f"  {time.strftime('%H:%M:%S')} {stage.name}; its output: {stage.log}")
 
 
-def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> dict[str, OrdebugError]:
+def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> dict[str, str]:
     """Writes the summary of what is there, that of other processes included.
 
     Returns:
         Points whose figures cannot be read, and why: the others are not to wait for them.
     """
-    unreadable: dict[str, OrdebugError] = {}
     with held(out, wait=True):  # two processes that end at the same time would write over each other
         rows, checkpoints = [], []
         for point, stages in pipelines:
@@ -148,8 +147,7 @@ def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> dict[str, Orde
                 if "eval-sft" not in row.left:
                     checkpoints.append(read_checkpoint(_finished(row, out / POINTS / point.name)))
             except OrdebugError as error:
-                unreadable[point.name] = error
-                continue
+                row = Row(point, {}, (), unreadable=str(error))
             rows.append(row)
         prediction = None
         if checkpoints:
@@ -158,7 +156,7 @@ def _write_summary(sweep: Sweep, out: Path, pipelines: Points) -> dict[str, Orde
         record = summary_record(sweep, rows, prediction)
         write_text(out / SUMMARY_JSON, json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False) + "\n")
         write_text(out / SUMMARY_MD, summary_markdown(sweep, rows, prediction))
-    return unreadable
+    return {row.point.name: row.unreadable for row in rows if row.unreadable is not None}
 
 
 def _finished(row: Row, folder: Path) -> Sources:

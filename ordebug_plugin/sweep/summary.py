@@ -27,12 +27,14 @@ class Row:
         seconds: Wall time of each stage that is done, by its name.
         left: Stages that are not done.
         verdict: Whether the SFT checkpoint was ready for RL, where that was asked.
+        unreadable: Why its figures are in no table, where they cannot be read.
     """
 
     point: Point
     seconds: Mapping[str, float]
     left: tuple[str, ...]
     verdict: str | None = None
+    unreadable: str | None = None
 
 
 def row_of(point: Point, stages: Sequence[Stage]) -> Row:
@@ -65,6 +67,7 @@ def summary_record(sweep: Sweep, rows: Sequence[Row], prediction: Prediction | N
                 "seconds": row.seconds,
                 "left": row.left,
                 "verdict": row.verdict,
+                "unreadable": row.unreadable,
             }
             for row in rows
         ],
@@ -75,7 +78,7 @@ def summary_record(sweep: Sweep, rows: Sequence[Row], prediction: Prediction | N
 
 def summary_markdown(sweep: Sweep, rows: Sequence[Row], prediction: Prediction | None) -> str:
     """The same as Markdown."""
-    done = sum(not row.left for row in rows)
+    done = sum(not row.left and row.unreadable is None for row in rows)
     blocks = [f"# {escape(sweep.what)}", "", f"{done} of {len(rows)} points of `{sweep.path}` are done."]
     if prediction is not None:
         names = [*prediction.rankings, f"{prediction.target} after RL", "minutes"]
@@ -89,6 +92,7 @@ def summary_markdown(sweep: Sweep, rows: Sequence[Row], prediction: Prediction |
             ),
         )
         blocks += ["", render_markdown(prediction).rstrip()]
+    blocks += [f"\n{escape(row.point.name)} cannot be read: {escape(row.unreadable)}" for row in rows if row.unreadable]
     verdicts = [f"{escape(row.point.name)}: {row.verdict}" for row in rows if row.verdict is not None]
     if verdicts:
         blocks += ["", f"`ordebug graduate` said: {', '.join(verdicts)}."]
