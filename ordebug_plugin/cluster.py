@@ -123,7 +123,7 @@ def _connected(address: str) -> Any:
     try:
         import ray  # noqa: PLC0415  # an extra, and slow to import
     except ImportError as error:
-        raise InputError("--ray needs Ray: pip install 'ordebug-plugin[ray]', on every node") from error
+        raise InputError("--ray needs Ray: pip install -e '.[ray]' in the clone, on every node") from error
     if not ray.is_initialized():
         if address.startswith("ray://") and find_spec("grpc") is None:
             raise InputError(f"an address like {address} needs Ray's client: pip install 'ray[client]'")

@@ -24,12 +24,11 @@ from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge, Licence
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
-from ordebug_plugin.workers import KILLABLE_VARIABLE, Lost, Workers
+from ordebug_plugin.workers import HANG_VARIABLE, KILLABLE_VARIABLE, Lost, Workers
 
 if TYPE_CHECKING:
     from ordebug_plugin.arrays import Arrays
 
-HANG_VARIABLE = "ORDEBUG_HANG"
 # Seconds for one question, which is several calls of Gurobi, each under the work limit (by default 60, about as many
 # seconds). One that takes longer hangs.
 _HANG = 1800.0
@@ -246,7 +245,7 @@ class GuardedJudge(Judge):
         result = self._call(question, () if problem is None else (problem, *arguments), self._hang)
         if isinstance(result, Lost):
             where = "" if problem is None else f"{problem.path}: "
-            raise SolverError(f"{where}{result.reason} ({HANG_VARIABLE} sets the limit)")
+            raise SolverError(f"{where}{result.reason}")
         return result
 
     def _call(self, question: str, arguments: tuple[object, ...], seconds: float) -> Any:

@@ -13,12 +13,12 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.cluster import Cluster
-from ordebug_plugin.guarded import make_judge
-from ordebug_plugin.solver import Judge
+from ordebug_plugin.guarded import hang_limit, make_judge
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.workers import Workers
 
-# Seconds for one call, after which Gurobi counts as hung: far above the patience of its single calls.
-HANG = 3600.0
+# A call is a whole problem, of several questions: it may take as long as so many of them.
+_QUESTIONS = 2
 # Who works: so many processes of this machine (0 for none but this one), or a cluster.
 Crew = int | Cluster
 
@@ -59,7 +59,7 @@ def call_each(
 
     Raises:
         OSError: No process can be started.
-        InputError: Ray is not installed, or the cluster cannot be reached.
+        InputError: Ray is not installed, or the cluster cannot be reached, or ORDEBUG_HANG makes no sense.
         SolverError: The cluster cannot do the work.
     """
     results: list[Any] = [None] * len(calls)
@@ -86,7 +86,7 @@ def run_each(
     *,
     workers: Crew,
     on_end: Callable[[int, Any], None],
-    hang: float = HANG,
+    hang: float | None = None,
 ) -> None:
     """As `call_each`, for whoever wants results as soon as there are any.
 
@@ -95,13 +95,14 @@ def run_each(
         calls: See `call_each`.
         workers: See `call_each`.
         on_end: Called with a call's number and its result, in the order in which they end; its exceptions end the work.
-        hang: Seconds for one call, after which its process is killed.
+        hang: Seconds for one call, after which its process is killed; by default the limit of two questions.
 
     Raises:
         OSError: See `call_each`.
         InputError: See `call_each`.
         SolverError: See `call_each`.
     """
+    hang = _QUESTIONS * hang_limit(DEFAULT_WORK_LIMIT) if hang is None else hang
     if isinstance(workers, Cluster):
         workers.map(function, calls, hang, on_end)
     elif workers == 0:

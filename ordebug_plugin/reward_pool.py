@@ -20,6 +20,7 @@ from typing import Any
 from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.errors import InputError, OrdebugError
 from ordebug_plugin.grading import MAX_ANSWER, REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
+from ordebug_plugin.guarded import hang_limit
 from ordebug_plugin.parallel import Crew
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.reward import Components
@@ -28,9 +29,6 @@ from ordebug_plugin.workers import Lost, Workers
 
 logger = logging.getLogger(__name__)
 
-# Seconds for the answers to one prompt after which Gurobi counts as hung: it ignores its own limits, or a file does
-# not come off a network drive. Far above the patience of a single call, which catches what is only slow.
-REWARD_HANG = 1800.0
 # A batch of 64 answers keeps no more of them busy.
 MAX_WORKERS = 8
 WORKERS_VARIABLE = "ORDEBUG_WORKERS"
@@ -65,12 +63,14 @@ class RewardPool:
 
     Args:
         limits: Limits of the workers.
-        hang: Seconds for the answers to one task, after which the worker that has them is killed.
+        hang: Seconds for the answers to one task, after which the worker that has them is killed; by default the limit
+            of one question.
         workers: Who grades; 0 for this process, which nothing can kill. Default: `default_crew`.
     """
 
-    def __init__(self, limits: Limits = _LIMITS, *, hang: float = REWARD_HANG, workers: Crew | None = None) -> None:
-        self._limits, self._hang = limits, hang
+    def __init__(self, limits: Limits = _LIMITS, *, hang: float | None = None, workers: Crew | None = None) -> None:
+        self._limits = limits
+        self._hang = hang_limit(limits.work_limit) if hang is None else hang
         workers = default_crew() if workers is None else workers
         self._workers = workers if isinstance(workers, Cluster) else Workers(workers) if workers else None
         self._known: dict[Key, Components] = {}

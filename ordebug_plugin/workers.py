@@ -37,6 +37,8 @@ class Lost:
     reason: str
 
 
+# Seconds for one question to a judge (`guarded.hang_limit`); other limits of time are multiples of it.
+HANG_VARIABLE = "ORDEBUG_HANG"
 # Set in processes that somebody kills where they hang: what they call needs no other guard (`guarded`).
 KILLABLE_VARIABLE = "ORDEBUG_KILLABLE"
 # A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
@@ -199,7 +201,7 @@ class Workers:
                 except (EOFError, OSError):
                     result = Lost("the process that judged it died")
             elif worker.deadline <= time.monotonic():
-                result = Lost(f"Gurobi did not return within {timeout:g} s")
+                result = Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
             else:
                 continue
             number = worker.calls.popleft()

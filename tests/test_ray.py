@@ -185,7 +185,7 @@ def test_without_ray_the_extra_is_named(bench: Path) -> None:
     code = f"import sys; sys.modules['ray'] = None; from ordebug_plugin.cli import main; sys.exit(main({command!r}))"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=REPO, check=False)
     assert done.returncode == 2
-    assert "pip install 'ordebug-plugin[ray]'" in done.stderr
+    assert "pip install -e '.[ray]'" in done.stderr
 
 
 @pytest.mark.parametrize("words", documented("--ray"), ids=" ".join)

@@ -175,7 +175,7 @@ def add_workers_option(parser: argparse._ActionsContainer, whose: str = "") -> N
         "--ray",
         metavar="ADDRESS",
         help=f"{whose}work on a Ray cluster instead: auto, HOST:6379 or ray://HOST:10001 (needs pip install "
-        "'ordebug-plugin[ray]')",
+        "-e '.[ray]')",
     )
 
 

@@ -24,9 +24,9 @@ from typing import Any
 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
-from ordebug_plugin.guarded import HANG_VARIABLE, hang_limit, no_start, start_limit
+from ordebug_plugin.guarded import hang_limit, no_start, start_limit
 from ordebug_plugin.redaction import keyless
-from ordebug_plugin.workers import KILLABLE_VARIABLE
+from ordebug_plugin.workers import HANG_VARIABLE, KILLABLE_VARIABLE
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
