@@ -154,7 +154,9 @@ def test_the_real_server(tiny_model: Path, tmp_path: Path, monkeypatch: pytest.M
     """It answers, goes on with an answer that was begun, and is gone with all its processes afterwards."""
     for name, value in (("OMP_NUM_THREADS", "1"), ("HF_HUB_OFFLINE", "1"), ("MODELSCOPE_CACHE", str(tmp_path))):
         monkeypatch.setenv(name, value)
-    # A proxy that is not there: whoever asks it for our own server gets no answer.
+    # A proxy that is not there: whoever asks it for our own server gets no answer. urllib keeps the proxies of its
+    # first request, which must not be those of this test for the tests after it.
+    monkeypatch.setattr(urllib.request, "_opener", None)
     for name in ("no_proxy", "NO_PROXY"):
         monkeypatch.delenv(name, raising=False)
     for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY"):
