@@ -33,7 +33,7 @@ from ordebug_plugin.commands import (
 )
 from ordebug_plugin.commands.common import LOG, Subparsers
 from ordebug_plugin.commands.parser import Parser
-from ordebug_plugin.errors import OrdebugError, StoppedError
+from ordebug_plugin.errors import OrdebugError
 
 _EXIT_CODES = """exit codes:
   0  done
@@ -42,6 +42,9 @@ _EXIT_CODES = """exit codes:
   3  the solver cannot work: licence, size limit, internal error
   4  a server cannot be reached
   130  interrupted"""
+
+# Exit code after Ctrl-C or SIGTERM; what was finished is kept.
+_INTERRUPTED = 130
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -58,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return error.exit_code
     except KeyboardInterrupt:
         LOG.print("ordebug: interrupted", style="red")
-        return StoppedError.exit_code
+        return _INTERRUPTED
     except BrokenPipeError:  # the reader of our output (head, less) has seen enough
         sys.stderr.close()
         return 0
@@ -104,7 +107,7 @@ def entry() -> NoReturn:
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     code = main()
-    if code == StoppedError.exit_code:
+    if code == _INTERRUPTED:
         # Threads may wait for a server for minutes; what they would bring is given up, and all that counts is on disk.
         atexit._run_exitfuncs()  # folders of our own that are gone at the end; it does not wait for threads
         sys.stdout.flush()

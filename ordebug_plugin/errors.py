@@ -45,9 +45,3 @@ class ServerError(OrdebugError):
     """An OpenAI-compatible server is unreachable, or keeps failing after its retries."""
 
     exit_code = 4
-
-
-class StoppedError(OrdebugError):
-    """The run was interrupted; what was finished is kept."""
-
-    exit_code = 130

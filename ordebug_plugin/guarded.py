@@ -114,6 +114,16 @@ def make_judge(
     return kind(work_limit=work_limit, patience=patience, models_kept=models_kept, ledger=ledger)
 
 
+def check_gurobi(*, work_limit: float = DEFAULT_WORK_LIMIT) -> None:
+    """Finds out, once and before any work, that a judge can start: a licence that does not work is told here.
+
+    Raises:
+        InputError: An environment variable makes no sense.
+        SolverError: No Gurobi environment can be started (licence), or none within the limit.
+    """
+    make_judge(work_limit=work_limit).close()
+
+
 class GuardedJudge(Judge):
     """A `Judge` in a process of its own, with the same answers.
 

@@ -114,13 +114,18 @@ def test_torchrun_understands_the_documented_environment(monkeypatch: pytest.Mon
     assert (told.master_addr, told.master_port) == ("10.0.0.1", 29500)
 
 
-def test_every_documented_command_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def after_sft(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The tiny model and its prompts where the GPU recipes look for those of Qwen3-8B."""
     (prompts / "saves/qwen3-8b").mkdir(parents=True)
     (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
     (prompts / "data").mkdir()
     (prompts / "data/grpo_train.jsonl").symlink_to(prompts / "runs/demo/grpo_train.jsonl")
     monkeypatch.chdir(prompts)
     monkeypatch.setattr(sys, "argv", ["swift"])
+
+
+def test_every_documented_command_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    after_sft(prompts, monkeypatch)
     monkeypatch.setattr(RLHFArguments, "_init_external_vllm", lambda _: None)  # connects to the rollout server
     monkeypatch.setattr("swift.arguments.deploy_args.get_device_count", lambda: 1)  # the GPU that is not here
     seen = {}
@@ -146,12 +151,7 @@ GPU_RECIPES = ("grpo.yaml", "grpo_from_base.yaml", "grpo_multiturn.yaml", "grpo_
 
 @pytest.mark.parametrize("recipe", GPU_RECIPES)
 def test_gpu_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: pytest.MonkeyPatch, recipe: str) -> None:
-    (prompts / "saves/qwen3-8b").mkdir(parents=True)
-    (prompts / "saves/qwen3-8b/merged").symlink_to((prompts / "runs/demo/sft").resolve())
-    (prompts / "data").mkdir()
-    (prompts / "data/grpo_train.jsonl").symlink_to(prompts / "runs/demo/grpo_train.jsonl")
-    monkeypatch.chdir(prompts)
-    monkeypatch.setattr(sys, "argv", ["swift"])
+    after_sft(prompts, monkeypatch)
     argv = [str(REPO / "recipes" / recipe)]
     parse_yaml_args(argv)
     # Refused on a machine without the GPUs and the hub that the recipe is for.

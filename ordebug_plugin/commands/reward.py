@@ -25,7 +25,7 @@ from ordebug_plugin.commands.common import (
 from ordebug_plugin.errors import InputError, LicenseLimitError, OrdebugError, ProblemError
 from ordebug_plugin.exploits import Finding, try_exploits
 from ordebug_plugin.files import write_text
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.parallel import call_each
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.reward import PRESETS, Weights
@@ -67,7 +67,7 @@ def run_check(options: argparse.Namespace) -> int:
     """
     composites = PRESETS if options.weights is None else {"yours": _weights(options.weights)}
     problems = load_benchmark(options.bench).problems[: options.limit]
-    make_judge().close()  # a licence that does not work is found out here, once
+    check_gurobi()
     findings: list[Finding] = []
     unusable: list[str] = []
     ended = iter(problems)

@@ -19,7 +19,7 @@ from ordebug_plugin.demonstrations.strata import allot, place, stratum
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_writable, write_text
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Benchmark, Problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
@@ -120,7 +120,7 @@ def make_demonstrations(  # noqa: PLR0913  # all but three by keyword
     for path in (out, chat):
         if path is not None:
             check_writable(path)
-    make_judge().close()  # a licence that does not work is found out here, once
+    check_gurobi()
     problems = benchmark.problems
     shares = [per_problem] * len(problems)
     if recipe.policy is Policy.EXPERT and per_problem > 1:

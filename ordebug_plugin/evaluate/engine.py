@@ -20,7 +20,7 @@ from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import LicenseLimitError, ProblemError, ServerError
 from ordebug_plugin.evaluate.host import Job, JudgeLostError, State
 from ordebug_plugin.evaluate.seats import ProcessSeat, Seats, make_seats, seated
-from ordebug_plugin.guarded import hang_limit, make_judge
+from ordebug_plugin.guarded import check_gurobi, hang_limit
 from ordebug_plugin.parallel import Crew, judge_of, run_each
 from ordebug_plugin.rollout import lost_episode, play
 from ordebug_plugin.workers import Lost
@@ -115,7 +115,7 @@ def play_jobs(
     if isinstance(player, Served):
         asyncio.run(_play_jobs(jobs, player, course, on_result, on_think))
         return
-    make_judge(work_limit=course.work_limit).close()  # a licence that does not work is found out here, once
+    check_gurobi(work_limit=course.work_limit)
     calls = [(player.agents[job.sample], job, course.max_steps, course.work_limit) for job in jobs]
 
     def on_end(number: int, result: Episode | Unusable | Lost) -> None:

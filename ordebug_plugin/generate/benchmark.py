@@ -13,7 +13,7 @@ from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.files import check_new_folder, make_folder, write_text
 from ordebug_plugin.generate.drawing import PLANS_TRIED_FIRST, Made, Wanted, draw_proven
 from ordebug_plugin.generate.record import labels
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import INDEX_NAME
 from ordebug_plugin.workers import Lost
@@ -81,7 +81,7 @@ def make_benchmark(  # noqa: PLR0913  # all but one by keyword
     if n < 1:
         raise InputError(f"the number of problems must be at least 1, not {n}")
     check_new_folder(out)
-    make_judge().close()  # a licence that does not work is found out here, once
+    check_gurobi()
     draw_proven(f"{seed}/0", wanted, plans=PLANS_TRIED_FIRST)  # what cannot be had likewise
     make_folder(out / "models")
     make_folder(out / "specs")

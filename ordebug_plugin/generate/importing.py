@@ -24,7 +24,7 @@ from ordebug_plugin.generate.model import LinearModel
 from ordebug_plugin.generate.proof import Bench, Proof, prove
 from ordebug_plugin.generate.record import labels
 from ordebug_plugin.generate.undo import undo
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.model_files import model_file
 from ordebug_plugin.parallel import Crew, call_each, judge_of, scratch_folder
 from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
@@ -100,7 +100,7 @@ def import_models(  # noqa: PLR0913  # all but two by keyword
     """
     paths = model_files(sources)
     check_new_folder(out)
-    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    check_gurobi(work_limit=work_limit)
     make_folder(out / "models")
     loaded = [_load(path) for path in paths]
     draws = _Draws(tuple(faults), per_model, seed)

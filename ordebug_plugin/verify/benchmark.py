@@ -7,7 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import Problem, load_benchmark, load_records
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
@@ -77,7 +77,7 @@ def check_benchmark(
         SolverError: Gurobi cannot start.
     """
     benchmark, records = load_benchmark(path), load_records(path)
-    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    check_gurobi(work_limit=work_limit)
     problems = benchmark.problems[:limit]
     claims = [read_claims(record, problem.truth) for record, problem in zip(records, problems, strict=False)]
     calls = [(work_limit, problem, claim) for problem, claim in zip(problems, claims, strict=True)]

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from ordebug_plugin.data.alpaca import AlpacaFile
 from ordebug_plugin.errors import InputError
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.parallel import Crew, call_each
 from ordebug_plugin.problem import Benchmark, Problem
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT
@@ -101,7 +101,7 @@ def replay_all(
     Raises:
         SolverError: Gurobi cannot start.
     """
-    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    check_gurobi(work_limit=work_limit)
     groups: dict[Problem, list[Row]] = {problem: [] for problem in matched.problems}
     for row in matched.rows:
         if row.problem is not None:

@@ -15,7 +15,7 @@ from ordebug_plugin.agents import make_agent
 from ordebug_plugin.edits import Shape
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import LicenseLimitError, ProblemError
-from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.kinship import identify, kin
 from ordebug_plugin.metrics import measure_scores
 from ordebug_plugin.parallel import Crew, call_each, judge_of
@@ -139,7 +139,7 @@ def measure_saturation(
         SolverError: Gurobi cannot start.
     """
     benchmark, records = load_benchmark(path), load_records(path)
-    make_judge(work_limit=work_limit).close()  # a licence that does not work is found out here, once
+    check_gurobi(work_limit=work_limit)
     problems = benchmark.problems[:limit]
     groups = kin(identify(problems, records))
     calls = [(work_limit, problem, group) for problem, group in zip(problems, groups, strict=True)]
