@@ -2,8 +2,9 @@
 
 The IIS of a state is the same whatever was asked before: each way starts at a reset, and is chosen by the model alone.
 
-- Small LPs: computeIIS goes on from the solve that proved the model infeasible, which it would otherwise repeat.
-- Small MIPs: from a reset, with presolve, which the many models inside its search need although ours do not.
+- Small LPs, and small MIPs as loaded: computeIIS goes on from the solve that proved the model infeasible, which it
+  would otherwise repeat.
+- Other small MIPs: from a reset, with presolve, which the many models inside its search need although ours do not.
 - LPs of more than `_CANONICAL_ROWS` rows: on a copy without an objective, which asks for a point alone. Primal simplex
   finds out three to six times sooner there that none exists, so that such a model is also first solved there. This is
   an IIS, but not always the one that Gurobi gives for the model with its objective; that of a smaller model is.
@@ -17,7 +18,7 @@ import math
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import Edits
+from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.errors import MemoryLimitError, SolverError
 from ordebug_plugin.solver.irreducible import is_doubtful, needs_all
 from ordebug_plugin.solver.loaded import Loaded
@@ -34,9 +35,9 @@ _IN_IIS = {gp.QConstr: "IISQConstr", gp.SOS: "IISSOS", gp.GenConstr: "IISGenCons
 _FEASIBLE = 10015  # Gurobi's error where it is asked for the IIS of a feasible model
 
 
-def goes_on_from_proof(loaded: Loaded) -> bool:
+def goes_on_from_proof(loaded: Loaded, edits: Edits) -> bool:
     """Whether the IIS of this model is sought where a solve of the same edits has ended (`Loaded.proof`)."""
-    return loaded.search.plain and loaded.search.linear
+    return loaded.search.plain and (loaded.search.linear or (bool(loaded.search.whole) and edits == NO_EDITS))
 
 
 def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
@@ -49,10 +50,10 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
             return _read(loaded, pure.model, minimal=minimal)
     loaded.carry(edits)
     model, search = loaded.model, loaded.search
-    if loaded.proof != edits or not goes_on_from_proof(loaded):
-        model.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
-    with search.presolved():
-        minimal = _compute(model)
+    search.presolve(True)
+    if loaded.proof != edits or not goes_on_from_proof(loaded, edits):
+        search.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    minimal = _compute(model)
     if not minimal and search.plain:
         with search.unbridled(_IIS_WORK):
             model.reset()

@@ -106,8 +106,7 @@ def _carrying(loaded: Loaded, edits: Edits) -> Elastic:
 
 
 def _relax(loaded: Loaded) -> Elastic:
-    loaded.model.update()
-    model = loaded.model.copy()
+    model = loaded.search.copy()
     model.feasRelaxS(0, False, True, True)  # 0: the L1 norm; its L0 variant is unreliable
     model.update()
     variables = model.getVars()

@@ -330,7 +330,7 @@ def _solve(loaded: Loaded, edits: Edits) -> Verdict:
     if is_refuted(loaded, edits):
         return Verdict(Status.INFEASIBLE)
     loaded.carry(edits)
-    found = loaded.search.optimize()
+    found = loaded.search.optimize(doubtful=edits != NO_EDITS)  # what we are given to repair is infeasible
     loaded.proof = edits if found.status == GRB.INFEASIBLE else None
     if found.values is not None and found.status not in _UNBOUNDED:
         loaded.point = edits, found.values
@@ -348,8 +348,7 @@ def _resolve_unbounded(search: Search) -> Verdict:
     codes). Without an objective nothing is unbounded, and presolve, where it is used, keeps its strength,
     which DualReductions=0 would give up.
     """
-    search.model.update()
-    with search.model.copy() as feasibility:
+    with search.copy() as feasibility:
         drop_objective(feasibility)
         verdict = _verdict(Search.of(feasibility, search.work_limit).optimize())
     return Verdict(Status.UNBOUNDED) if verdict.status.is_repaired else verdict
@@ -368,7 +367,7 @@ def _verdict(found: Found) -> Verdict:
 
 
 def _iis(loaded: Loaded, edits: Edits) -> IIS | None:
-    if goes_on_from_proof(loaded) and loaded.proof != edits:
+    if goes_on_from_proof(loaded, edits) and loaded.proof != edits:
         _solve(loaded, edits)
     return find_iis(loaded, edits)
 

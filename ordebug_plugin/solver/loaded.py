@@ -132,8 +132,7 @@ class Loaded:
 
     def duplicate(self) -> Loaded:
         """A copy that carries the same edits and is edited by itself; whoever holds it disposes of it."""
-        self.model.update()
-        model = self.model.copy()
+        model = self.search.copy()
         constrs, columns = model.getConstrs(), model.getVars()
         search = Search.of(model, self.search.work_limit)
         return Loaded(model, search, self.shape, self.rows.of(constrs, columns), columns, self.places, self.edits)
@@ -149,7 +148,7 @@ class Loaded:
         self.proof = None
         for name in changed(self.edits.rows, edits.rows):
             interval = edits.row(self.shape, name)
-            empty = interval.is_free and not edits.terms(self.shape, name)
+            empty = self.search.curved and interval.is_free and not edits.terms(self.shape, name)
             self.rows[name].set(self.model, interval, empty=empty)
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(self.shape, name)

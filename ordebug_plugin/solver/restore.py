@@ -20,8 +20,7 @@ def restore(loaded: Loaded, restoration: Restoration, work_limit: float) -> Sear
         KeyError: The restoration names something that is not in the model.
     """
     loaded.carry(NO_EDITS)
-    loaded.model.update()
-    model = loaded.model.copy()
+    model = loaded.search.copy()
     constrs, variables = model.getConstrs(), model.getVars()
     row = {name: constrs[place] for name, place in loaded.rows.names.items()}
     column = {name: variables[place] for name, place in loaded.places.items()}

@@ -24,8 +24,9 @@ _PLAIN_WORK = 0.02
 # What ends the plain search; anything else (its work limit, numerical trouble) is tried again. Gurobi's TimeLimit is
 # our patience, which is over.
 _ANSWERS = frozenset({GRB.OPTIMAL, GRB.INFEASIBLE, GRB.UNBOUNDED, GRB.INF_OR_UNBD, GRB.TIME_LIMIT})
-# What a model has that is not an LP or MIP, IsMIP apart.
-_BEYOND_LINEAR = ("NumSOS", "NumGenConstrs", "NumQConstrs", "NumQNZs", "NumPWLObjVars", "IsMultiObj")
+# What a model has that is not an LP or MIP. The first three count as discrete: without IsMIP there are none.
+_DISCRETE = ("NumSOS", "NumGenConstrs", "IsMultiObj")
+_CURVED = ("NumQConstrs", "NumQNZs", "NumPWLObjVars")
 OVERDUE = "Gurobi did not return in time, although within its WorkLimit: the machine is overloaded"
 OUT_OF_MEMORY = "Gurobi reached its memory limit (SoftMemLimit or MemLimit, else the machine's): raise it"
 _WHOLE = 1e-9  # how near to a whole number; Gurobi itself is content with 1e-5
@@ -51,9 +52,9 @@ class Found:
     values: list[float] | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Search:
-    """How one model is searched. Parameters come from the environment: to set them takes as long as to solve.
+    """How one model is searched. Parameters come from the environment: to set one takes half as long as to solve.
 
     Attributes:
         model: The model.
@@ -63,6 +64,7 @@ class Search:
         whole: Its binary and integer variables, where it is small and has no discrete part but them.
         kinds: The type of each of these.
         places: The place of each among the columns.
+        curved: Whether something in it is quadratic or piecewise linear.
     """
 
     model: gp.Model
@@ -72,29 +74,38 @@ class Search:
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
+    curved: bool = False
+    _presolve: int = 0  # what Presolve is, where the model is searched plainly
+    _used: bool = False  # whether a reset would change anything
 
     @classmethod
     def of(cls, model: gp.Model, work_limit: float) -> Search:
         """Prepares a model of an environment with `environment_parameters`, or a copy of such a one."""
         get = model.getAttr  # twice as fast as attributes of the model
         plain = get(GRB.Attr.NumVars) + get(GRB.Attr.NumConstrs) <= _SMALL
-        linear = not any(get(attribute) for attribute in _BEYOND_LINEAR)
-        discrete = bool(get(GRB.Attr.IsMIP))
+        discrete, curved = bool(get(GRB.Attr.IsMIP)), any(map(get, _CURVED))
+        linear = not curved and not (discrete and any(map(get, _DISCRETE)))
         more = _whole(model) if plain and linear and discrete else {}
-        search = cls(model, work_limit, plain, linear and not discrete, **more)
+        search = cls(model, work_limit, plain, linear and not discrete, curved=curved, **more)
         if not plain:
             search._set(_USUAL, work_limit)
         return search
 
-    def optimize(self) -> Found:
+    def optimize(self, *, doubtful: bool = True) -> Found:
         """Solves from scratch, so that what came before never shows in the answer.
+
+        Args:
+            doubtful: Whether a point may well be found. A small MIP that has none is sooner found out with presolve,
+                and then computeIIS can go on from there; one that has is sooner solved without, and first without
+                integrality.
 
         Raises:
             MemoryLimitError: SoftMemLimit was reached; what was asked before takes part of it, so this is no answer.
         """
-        self.model.reset()
+        self.reset()
         if self.whole:
-            found = self._optimize_continuous()
+            self.presolve(not doubtful)
+            found = self._optimize_continuous() if doubtful else None
             if found is not None:
                 return found
         self.model.optimize()
@@ -105,6 +116,19 @@ class Search:
                 self.model.optimize()
                 found = _found(self.model)
         return found
+
+    def reset(self) -> None:
+        """Forgets what came before."""
+        if self._used:
+            self.model.reset()
+        self._used = True
+
+    def presolve(self, wanted: bool) -> None:  # noqa: FBT001
+        """Sets presolve as Gurobi has it, or none, where this is a small MIP."""
+        value = _USUAL["Presolve"] if wanted else _PLAIN["Presolve"]
+        if self.whole and value != self._presolve:
+            self.model.setParam("Presolve", value)
+            self._presolve = int(value)
 
     def _optimize_continuous(self) -> Found | None:
         """Solves without integrality; None where that does not answer the question with it.
@@ -125,17 +149,11 @@ class Search:
         whole = [values[place] for place in self.places]
         return found if all(abs(value - round(value)) < _WHOLE for value in whole) else None
 
-    @contextmanager
-    def presolved(self) -> Iterator[None]:
-        """For a while, presolve as Gurobi has it, where this is a small MIP."""
-        if not self.whole:
-            yield
-            return
-        self.model.setParam("Presolve", _USUAL["Presolve"])
-        try:
-            yield
-        finally:
-            self.model.setParam("Presolve", _PLAIN["Presolve"])
+    def copy(self) -> gp.Model:
+        """A copy of the model as it stands, with the parameters of the environment."""
+        self.presolve(False)
+        self.model.update()
+        return self.model.copy()
 
     @contextmanager
     def unbridled(self, work_limit: float = math.inf) -> Iterator[None]:
@@ -147,7 +165,7 @@ class Search:
         try:
             yield
         finally:
-            self._set(_PLAIN, min(self.work_limit, _PLAIN_WORK))
+            self._set({**_PLAIN, "Presolve": self._presolve}, min(self.work_limit, _PLAIN_WORK))
 
     def _set(self, parameters: dict[str, float], work_limit: float) -> None:
         for name, value in parameters.items():
