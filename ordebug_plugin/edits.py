@@ -12,6 +12,7 @@ import math
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.errors import ActionError
@@ -116,13 +117,23 @@ class Edits:
     variables: tuple[tuple[str, Interval], ...] = ()
     rewrites: tuple[tuple[str, Terms], ...] = ()
 
+    @cached_property
+    def _by_row(self) -> Mapping[str, Interval]:
+        return dict(self.rows)
+
+    @cached_property
+    def _by_variable(self) -> Mapping[str, Interval]:
+        return dict(self.variables)
+
     def row(self, shape: Shape, name: str) -> Interval:
         """The interval of a row after these edits."""
-        return dict(self.rows).get(name, shape.rows[name])
+        old = shape.rows[name]
+        return self._by_row.get(name, old) if self.rows else old
 
     def variable(self, shape: Shape, name: str) -> Interval:
         """The bounds of a variable after these edits."""
-        return dict(self.variables).get(name, shape.variables[name])
+        old = shape.variables[name]
+        return self._by_variable.get(name, old) if self.variables else old
 
     def terms(self, shape: Shape, name: str) -> Terms:
         """The linear terms of a row after these edits."""
@@ -132,6 +143,8 @@ class Edits:
     @property
     def changed_rows(self) -> tuple[str, ...]:
         """The rows of which the interval or the terms differ from the file, sorted."""
+        if not self.rewrites:
+            return tuple(name for name, _ in self.rows)
         return tuple(sorted(dict(self.rows) | dict(self.rewrites)))
 
     @property

@@ -14,6 +14,7 @@ The IIS of a state is the same whatever was asked before: each way starts at a r
 from __future__ import annotations
 
 import math
+from itertools import compress
 
 import gurobipy as gp
 from gurobipy import GRB
@@ -111,9 +112,7 @@ def _pure(loaded: Loaded) -> Loaded:
 
 
 def _read(loaded: Loaded, model: gp.Model, *, minimal: bool) -> IIS | None:
-    rows = tuple(
-        name for name, inside in zip(loaded.shape.rows, model.getAttr(GRB.Attr.IISConstr), strict=True) if inside
-    )
+    rows = tuple(compress(loaded.shape.rows, model.getAttr(GRB.Attr.IISConstr)))
     lower, upper = model.getAttr(GRB.Attr.IISLB), model.getAttr(GRB.Attr.IISUB)
     bounds = tuple(name for name, place in loaded.places.items() if lower[place] or upper[place])
     others = (

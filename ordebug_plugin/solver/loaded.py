@@ -222,18 +222,18 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         raise ProblemError(f"{problem.path}: a name is not UTF-8 ({error}): save the file as UTF-8") from error
     row_names = _unique(written_rows)
     rows = Rows({name: place for place, name in enumerate(row_names)}, constrs, model.getAttr(GRB.Attr.Sense))
-    intervals: dict[str, Interval] = {}
+    sides = model.getAttr(GRB.Attr.RHS)
+    intervals = {name: _interval(*row) for name, *row in zip(row_names, rows.senses, sides, strict=True)}
     slack_columns = set()
-    for name, side in zip(row_names, model.getAttr(GRB.Attr.RHS), strict=True):
+    for name in [name for name, place in rows.names.items() if rows.senses[place] == GRB.EQUAL]:
         place = rows.names[name]
-        sense = rows.senses[place]
-        slack = _range_column(model, constrs[place], written_rows[place]) if sense == GRB.EQUAL else None
-        intervals[name] = _interval(model, constrs[place], sense, side, slack)
+        slack = _range_column(model, constrs[place], written_rows[place])
         if slack is not None:
-            rows[name] = Row(constrs[place], sense, slack, native=True)
+            intervals[name] = _range(model, constrs[place], sides[place], slack)
+            rows[name] = Row(constrs[place], GRB.EQUAL, slack, native=True)
             slack_columns.add(slack.index)
     places = [place for place in range(len(columns)) if place not in slack_columns]
-    kept_columns = [written_columns[place] for place in places]
+    kept_columns = [written_columns[place] for place in places] if slack_columns else written_columns
     names = _unique(kept_columns)
     lower, upper = model.getAttr(GRB.Attr.LB), model.getAttr(GRB.Attr.UB)
     kinds = model.getAttr(GRB.Attr.VType) if model.getAttr(GRB.Attr.IsMIP) else []
@@ -290,10 +290,12 @@ def _range_column(model: gp.Model, constr: gp.Constr, row: str) -> gp.Var | None
     return None
 
 
-def _interval(model: gp.Model, constr: gp.Constr, sense: str, rhs: float, slack: gp.Var | None) -> Interval:
-    if slack is not None:
-        ends = [rhs - model.getCoeff(constr, slack) * bound for bound in (slack.LB, slack.UB)]
-        return Interval(min(ends), max(ends))
+def _interval(sense: str, rhs: float) -> Interval:
     if sense == GRB.LESS_EQUAL:
         return Interval(-math.inf, rhs)
     return Interval(rhs, math.inf if sense == GRB.GREATER_EQUAL else rhs)
+
+
+def _range(model: gp.Model, constr: gp.Constr, rhs: float, slack: gp.Var) -> Interval:
+    ends = [rhs - model.getCoeff(constr, slack) * bound for bound in (slack.LB, slack.UB)]
+    return Interval(min(ends), max(ends))

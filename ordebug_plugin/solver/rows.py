@@ -135,4 +135,4 @@ class RowTerms(Mapping[str, Terms]):
 
 def changed(old: tuple[tuple[str, Interval], ...], new: tuple[tuple[str, Interval], ...]) -> list[str]:
     """Names whose interval differs between two sides of edits, in a fixed order."""
-    return sorted({name for name, _ in set(old) ^ set(new)})
+    return sorted({name for name, _ in set(old) ^ set(new)}) if old and new else [name for name, _ in old or new]

@@ -82,7 +82,7 @@ class Search:
     def of(cls, model: gp.Model, work_limit: float) -> Search:
         """Prepares a model of an environment with `environment_parameters`, or a copy of such a one."""
         get = model.getAttr  # twice as fast as attributes of the model
-        plain = get(GRB.Attr.NumVars) + get(GRB.Attr.NumConstrs) <= _SMALL
+        plain = len(model.getVars()) + len(model.getConstrs()) <= _SMALL
         discrete, curved = bool(get(GRB.Attr.IsMIP)), any(map(get, _CURVED))
         linear = not curved and not (discrete and any(map(get, _DISCRETE)))
         more = _whole(model) if plain and linear and discrete else {}
@@ -123,7 +123,7 @@ class Search:
             self.model.reset()
         self._used = True
 
-    def presolve(self, wanted: bool) -> None:  # noqa: FBT001
+    def presolve(self, wanted: bool) -> None:
         """Sets presolve as Gurobi has it, or none, where this is a small MIP."""
         value = _USUAL["Presolve"] if wanted else _PLAIN["Presolve"]
         if self.whole and value != self._presolve:
