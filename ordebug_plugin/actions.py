@@ -21,6 +21,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 
 from ordebug_plugin.errors import ActionError
 from ordebug_plugin.linear import EXAMPLE, split_sides
@@ -144,7 +145,8 @@ _ACTING = re.compile(r"(?:(?i:action)\s*:|(?:" + "|".join(ActionKind) + r")\b\s*
 _SECOND_CALL = re.compile(r"\)[\s,;.&]*+(?:and|then)?\s*+(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
 
 
-def parse_answer(text: str, actions: Sequence[ActionKind] = EXTENDED_ACTIONS) -> Answer:
+@lru_cache(maxsize=32)  # an answer is looked at by several, one after the other
+def parse_answer(text: str, actions: tuple[ActionKind, ...] = EXTENDED_ACTIONS) -> Answer:
     """Takes a whole answer apart; total: malformed text gives an `Answer` with `error`, never an exception.
 
     Args:

@@ -7,6 +7,7 @@ import threading
 from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass, replace
 
+from ordebug_plugin.actions import EXTENDED_ACTIONS, PUBLIC_ACTIONS, parse_answer
 from ordebug_plugin.edits import NO_EDITS, Edits, apply_all, deviation, has_lost_side
 from ordebug_plugin.env import Observation, Outcome, RepairEnv
 from ordebug_plugin.episode import Episode, Reply
@@ -92,12 +93,17 @@ class Grader:
     def grade(self, task: Task, answers: Sequence[str]) -> Grade:
         """Grades a whole trajectory: the answers after ``task.history``, as one episode that ends with them.
 
+        What was graded before is not played again, whatever the reasoning was: the text in an episode is that of the
+        first answers with these actions.
+
         Raises:
             ProblemError: The model cannot be used.
             SolverError: Gurobi failed.
         """
         answers = tuple(answer[-MAX_ANSWER:] for answer in answers)
-        key = (task, answers)
+        actions = EXTENDED_ACTIONS if task.problem.extended else PUBLIC_ACTIONS
+        parsed = [parse_answer(answer, actions) for answer in answers]
+        key = (task, tuple((answer.action, answer.well_formed) for answer in parsed))
         with self._lock:
             known = self._grades.get(key)
         if known is None:

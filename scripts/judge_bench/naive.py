@@ -10,8 +10,8 @@ from gurobipy import GRB
 from judge_bench.script import Script
 from ordebug_plugin.actions import Action, ActionKind
 
-# What a state is, whoever finds it: infeasible or not, the objective, the rows of the IIS.
-State = tuple[bool, float | None, frozenset[str]]
+# What a state is, whoever finds it: infeasible or not, the objective, the rows and the bounds of the IIS.
+State = tuple[bool, float | None, frozenset[str], frozenset[str]]
 
 
 GAP = 2.1e-4  # two answers may each be off by Gurobi's MIPGap
@@ -36,10 +36,11 @@ def naive_state(env: gp.Env, path: Path, actions: tuple[Action, ...]) -> State:
             model.Params.DualReductions = 1
         if model.Status != GRB.INFEASIBLE:
             optimal = model.Status == GRB.OPTIMAL
-            return False, model.ObjVal if optimal else None, frozenset()
+            return False, model.ObjVal if optimal else None, frozenset(), frozenset()
         model.computeIIS()
         rows = frozenset(row.ConstrName for row in model.getConstrs() if row.IISConstr)
-        return True, None, rows
+        bounds = frozenset(column.VarName for column in model.getVars() if column.IISLB or column.IISUB)
+        return True, None, rows, bounds
 
 
 def naive_apply(model: gp.Model, action: Action) -> None:

@@ -22,4 +22,5 @@ def our_episode(judge: Judge, script: Script) -> list[State]:
 
 
 def our_state(status: Status, objective: float | None, iis: IIS | None) -> State:
-    return status is Status.INFEASIBLE, objective, frozenset(iis.rows) if iis else frozenset()
+    rows, bounds = (iis.rows, iis.bounds) if iis else ((), ())
+    return status is Status.INFEASIBLE, objective, frozenset(rows), frozenset(bounds)

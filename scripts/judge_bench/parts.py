@@ -80,7 +80,7 @@ class Run:
         figures["steps"] = sum(len(script.actions) for script in scripts)
         figures["ours_steps_per_s"] = figures["ours_episodes_per_s"] * figures["steps"] / len(scripts)
         figures["states"], figures["other_status_or_objective"] = len(states), different
-        figures["other_iis"] = sum(mine[2] != theirs[2] for mine, theirs in states)
+        figures["other_iis"] = sum(mine[2:] != theirs[2:] for mine, theirs in states)
         show(title, figures)
         return figures
 
@@ -221,6 +221,7 @@ class Run:
 
 def grade(pool: RewardPool, groups: list[list[Script]]) -> None:
     flat = [script for group in groups for script in group]
-    texts = [[render_answer("Why.", script.actions[0])] for script in flat]
+    # No two samples of a policy give the same reasons, though many take the same action.
+    texts = [[render_answer(f"Sample {number}.", script.actions[0])] for number, script in enumerate(flat)]
     if None in pool.components([Task(script.problem) for script in flat], texts):
         raise OrdebugError("an answer could not be judged")
