@@ -12,7 +12,7 @@ import hashlib
 import stat
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ordebug_plugin.actions import PUBLIC_ACTIONS
@@ -43,6 +43,8 @@ class Problem:
         truth: What is known about the fault.
         specification: What the model should say, where that is written down.
         extended: Whether the action set is the extended one, with REWRITE_CONSTRAINT; else the public one.
+        longest_line: Bytes in the longest line of the model file, uncompressed, its end counted; None where nobody has
+            looked. Gurobi may not survive long ones.
     """
 
     id: str
@@ -53,6 +55,7 @@ class Problem:
     truth: Truth = UNKNOWN
     specification: Specification | None = None
     extended: bool = False
+    longest_line: int | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -105,8 +108,9 @@ def load_problem(path: Path, *, extended: bool = False) -> Problem:
     """
     beside = path.with_name(_stem(path) + SPECIFICATION_SUFFIX)
     specification = _load_specification(beside) if beside.exists() else None
+    content_hash, longest_line = _look_at(path)
     return Problem(
-        id=_stem(path), path=path, content_hash=_hash_file(path), specification=specification, extended=extended
+        _stem(path), path, content_hash, specification=specification, extended=extended, longest_line=longest_line
     )
 
 
@@ -152,15 +156,17 @@ def _read_record(record: object, root: Path) -> Problem:
     truth, extended = read_truth(record), is_extended(record)
     if not extended and any(action.kind not in PUBLIC_ACTIONS for action in truth.fix):
         raise ProblemError('the fix is not among the public actions: the record needs "action_set": "extended"')
+    content_hash, longest_line = _look_at(model)
     return Problem(
         id=problem_id,
         path=model,
-        content_hash=_hash_file(model),
+        content_hash=content_hash,
         error_type=_optional_string(record, "error_type"),
         difficulty=_optional_string(record, "difficulty"),
         truth=truth,
         extended=extended,
         specification=None if described is None else _load_specification(described),
+        longest_line=longest_line,
     )
 
 
@@ -201,12 +207,16 @@ def _stem(path: Path) -> str:
     raise ProblemError(f"{path} is not a model file: its name must end in {', '.join(MODEL_SUFFIXES)}")
 
 
-def _hash_file(path: Path) -> str:
+def _look_at(path: Path) -> tuple[str, int]:
+    """The hash of a model file's content, and the bytes of its longest line."""
     _stem(path)
-    digest = hashlib.sha256()
+    digest, longest, unfinished = hashlib.sha256(), 0, 0
     for piece in model_bytes(path):
         digest.update(piece)
-    return digest.hexdigest()
+        lengths = [len(line) + 1 for line in piece.split(b"\n")]
+        lengths[0] += unfinished
+        longest, unfinished = max(longest, *lengths), lengths[-1] - 1
+    return digest.hexdigest(), longest
 
 
 def model_bytes(path: Path) -> Iterator[bytes]:

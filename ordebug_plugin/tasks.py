@@ -10,6 +10,7 @@ import hashlib
 import json
 import tempfile
 import threading
+from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from typing import Any
@@ -18,7 +19,7 @@ from ordebug_plugin.documents import parse_json
 from ordebug_plugin.errors import ActionError, ProblemError
 from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Task
-from ordebug_plugin.problem import MODEL_SUFFIXES, Problem, is_extended, load_problem
+from ordebug_plugin.problem import MODEL_SUFFIXES, is_extended, load_problem
 from ordebug_plugin.prompt import Detail, Style
 from ordebug_plugin.specification import read_specification
 from ordebug_plugin.truth import dump_truth, load_truth
@@ -81,11 +82,10 @@ def load_task(text: str) -> Task:
         raise ProblemError(
             f"the dataset column {COLUMN!r} holds no task ({error}): write it with `ordebug data grpo`"
         ) from error
-    if load_problem(path).content_hash != content_hash:
+    found = load_problem(path, extended=extended)
+    if found.content_hash != content_hash:
         raise ProblemError(f"model file {path} is not the one the dataset was made from: run `ordebug data grpo` again")
-    problem = Problem(
-        problem_id, path, content_hash, error_type, truth=truth, specification=specification, extended=extended
-    )
+    problem = replace(found, id=problem_id, error_type=error_type, truth=truth, specification=specification)
     return Task(problem, history)
 
 

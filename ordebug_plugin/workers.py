@@ -41,6 +41,8 @@ class Lost:
 HANG_VARIABLE = "ORDEBUG_HANG"
 # Set in processes that somebody kills where they hang: what they call needs no other guard (`guarded`).
 KILLABLE_VARIABLE = "ORDEBUG_KILLABLE"
+# Thresholds of the garbage collector, which leaves alone what stays: else it takes up to a tenth of the time.
+GARBAGE = (100_000, 50, 100)
 # A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
 # while a pipe is full, nobody would look at the time.
 _AHEAD = 2
@@ -223,8 +225,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
     pipe = Connection(int(sys.argv[1]))
-    # The garbage collector leaves alone what stays; else it takes a tenth of the time.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(*GARBAGE)
     try:
         while True:
             function, call = pickle.loads(pipe.recv_bytes())

@@ -1,11 +1,11 @@
 """The judge beside the naive gurobipy loop, in one run: episodes, rewards, repeats, sizes, workers, time in Gurobi.
 
 The naive loop has one Gurobi environment and, at the start and after every turn, reads the file, applies the repairs
-so far, optimizes, and computes the IIS where the model is infeasible. Ours plays the same answers through the
-environment (`RepairEnv`): it parses text, resolves names, undoes and remembers. Both must come to the same states;
-where they do not, that is counted and the script ends with 1. Objectives may differ by twice Gurobi's MIPGap. Measured
-in turn, several times; medians of the ratios of wall time, and of CPU time of the process, which other programs on the
-machine disturb less.
+so far, optimizes, and computes the IIS, rows and bounds, where the model is infeasible. Ours plays the same answers
+through the environment (`RepairEnv`): it parses text, resolves names, undoes and remembers. Both must come to the same
+states; where they do not, that is counted and the script ends with 1. Objectives may differ by twice Gurobi's MIPGap.
+Measured in turn, several times; medians of the ratios of wall time, and of CPU time of the process, which other
+programs on the machine disturb less.
 
     python scripts/bench_judge.py --bench BENCH --json judge.json
 
@@ -15,7 +15,8 @@ Parts (--only NAME takes some of them):
   repeats   the same again: questions that were answered before (status, objective, IIS), and rewards of known answers
   rewards   groups of 8 answers to a prompt, as in bench_reward.py. The naive loop finds status, objective and IIS
             before and after the answer; ours finds every component of the reward. Beside it "one look": the naive loop
-            without the state before the answer
+            without the state before the answer; and "2 workers": ours with two processes, as trainings have it on two
+            cores
   growth    LPs of 10 to 1900 rows, drawn by seed
   workers   two processes beside one, as the commands have them, every state new: 8 rounds of the benchmark
   memory    resident memory of a process for every model kept, after an episode on each
@@ -25,6 +26,7 @@ Parts (--only NAME takes some of them):
 from __future__ import annotations
 
 import argparse
+import gc
 import json
 import os
 import random
@@ -40,12 +42,14 @@ from judge_bench.script import draw_script
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.solver import Judge
+from ordebug_plugin.workers import GARBAGE
 
 PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "memory", "gurobi")
 
 
 def main() -> int:
     os.environ.pop("ORDEBUG_STORE", None)  # answers of another run would be measured
+    gc.set_threshold(*GARBAGE)  # as in the processes that judge, and for the naive loop too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", type=Path, required=True, help="benchmark folder, e.g. the public v1")
     parser.add_argument("--quick", action="store_true", help="60 problems of the benchmark, 3 repeats")

@@ -11,6 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -65,6 +66,19 @@ class TestModelFiles:
         assert died.returncode < 0, "Gurobi survives it now: the limit of solver.reading can go"
         with Judge() as judge, pytest.raises(ProblemError, match=r"long\.mps, line 1: longer than"):
             judge.shape(load_problem(path))
+
+    @pytest.mark.parametrize("before", [0, 500, 1 << 20, (1 << 20) + 300])
+    @pytest.mark.parametrize("looked", [True, False], ids=["looked", "unseen"])
+    def test_a_long_line_is_found_wherever_it_stands(self, tmp_path: Path, before: int, looked: bool) -> None:
+        """Files are read in pieces of a MiB; a problem may come without anybody having looked at its lines."""
+        path = tmp_path / "long.mps"
+        lines = ("*" * 99 + "\n") * (before // 100 + 1)
+        path.write_text(lines[:before] + "\n" + "A" * 600)
+        problem = load_problem(path)
+        assert problem.longest_line == 601
+        problem = problem if looked else replace(problem, longest_line=None)
+        with Judge() as judge, pytest.raises(ProblemError, match=r"long\.mps, line \d+: longer than"):
+            judge.shape(problem)
 
     def test_a_bomb_is_refused_within_its_memory(self, tmp_path: Path) -> None:
         path = tmp_path / "bomb.mps.gz"

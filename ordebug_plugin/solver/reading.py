@@ -15,7 +15,7 @@ _LONGEST = 480
 
 
 @contextmanager
-def readable(path: Path, said: Path | None = None) -> Iterator[Path]:
+def readable(path: Path, said: Path | None = None, longest_line: int | None = None) -> Iterator[Path]:
     """A model file under a name that Gurobi can be given.
 
     Gurobi has a shell unpack a compressed file by its name, and what that says is carried out: a benchmark with a file
@@ -27,6 +27,7 @@ def readable(path: Path, said: Path | None = None) -> Iterator[Path]:
     Args:
         path: The file.
         said: What errors call it; by default its path.
+        longest_line: See `Problem`; looked for where it is not known.
 
     Raises:
         ProblemError: It cannot be unpacked, or is too large, or has such a line.
@@ -34,7 +35,8 @@ def readable(path: Path, said: Path | None = None) -> Iterator[Path]:
     """
     said = said or path
     if not path.name.endswith(_PACKED):
-        _check_lines(said, path)
+        if longest_line is None or longest_line > _LONGEST:
+            _check_lines(said, path)
         yield path
         return
     with tempfile.TemporaryDirectory(prefix="ordebug-unpacked-") as folder:
@@ -52,7 +54,7 @@ def _check_lines(said: Path, plain: Path) -> None:
     if plain.suffix != _MPS:
         return
     try:
-        with open(plain, "rb") as file:  # for a small file, Path.open takes as long as all the rest
+        with plain.open("rb") as file:
             if max(map(len, file), default=0) <= _LONGEST:
                 return
             file.seek(0)
