@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
-import math
+import sys
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, TypeGuard
+
+
+def is_number(value: object) -> TypeGuard[float]:
+    """Whether it is a number that a float can hold: not true or false, not infinite, not a whole one of 400 digits."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and abs(value) <= sys.float_info.max
 
 
 class Fields:
@@ -53,8 +58,7 @@ class Fields:
     def number(self, key: str) -> float:
         """A finite number."""
         value: Any = self._at(key)
-        real = isinstance(value, int | float) and not isinstance(value, bool)
-        found: float = value if real and math.isfinite(value) else self._refuse(key, "a number")
+        found: float = value if is_number(value) else self._refuse(key, "a number")
         return found  # a whole one stays one
 
     def number_or_none(self, key: str) -> float | None:

@@ -7,14 +7,13 @@ read from them is read here, in one place.
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind, parse_action
 from ordebug_plugin.errors import ActionError, ProblemError
-from ordebug_plugin.fields import Fields
+from ordebug_plugin.fields import Fields, is_number
 
 # target_type always says "constraint" in the public files, but the targets of these fault types are variables.
 _VARIABLE_TYPES = frozenset({"B", "H"})
@@ -69,7 +68,7 @@ def read_truth(record: Mapping[str, object]) -> Truth:
 def _objective(value: object) -> float | None:
     if value is None:
         return None
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise ProblemError(f"original_objective must be a finite number or null, not {value!r}")
     return float(value)
 

@@ -115,6 +115,7 @@ def test_a_benchmark_with_a_damaged_index(folder: Path, index: bytes) -> None:
 
 @fuzz
 @given(damaged_records(PUBLIC), TEXTS)
+@example({"original_objective": 10**400}, "")
 @example({"ground_truth_fix": "Remove " * 50_000 + "\n x"}, "")
 @example({}, "Change coefficient of " + "a in " * 50_000 + "\nx")
 @example({}, "Change " + "a back to BINARY, remove " * 20_000 + "\nx")

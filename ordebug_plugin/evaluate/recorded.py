@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.fields import is_number
 from ordebug_plugin.prompt import Detail, Style
 
 
@@ -20,7 +20,7 @@ def _count(value: object) -> bool:
 
 
 def _amount(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value) and value >= 0
+    return is_number(value) and value >= 0
 
 
 def _section(value: object) -> bool:

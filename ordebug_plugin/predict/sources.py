@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -12,6 +11,7 @@ from typing import Any
 from ordebug_plugin.documents import parse_json, parse_yaml
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.run import CONFIG
+from ordebug_plugin.fields import is_number
 
 # The layout of a checkpoint's folder.
 TRAINING, EVAL, SAMPLES, PREFLIGHT, RL_EVAL = "sft", "eval/sft", "samples", "preflight.json", "eval/grpo"
@@ -125,6 +125,6 @@ def _from_row(row: Any, table: Path, where: str) -> Sources:
 
 
 def _number(value: Any, where: str) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    if not is_number(value):
         raise InputError(f"{where}: must be a finite number, not {value!r}")
     return float(value)
