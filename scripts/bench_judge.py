@@ -10,8 +10,11 @@ programs on the machine disturb less.
     python scripts/bench_judge.py --bench BENCH --json judge.json
 
 Parts (--only NAME takes some of them):
-  episodes  problems of the benchmark, one after the other, up to 5 repairs each; every state is new to our judge
-  turns     the same, and as models play them: half the repairs come after a GET_IIS, a tenth after a name that is none
+  episodes  problems of the benchmark, one after the other, up to 5 repairs each; every state is new to our judge.
+            Repairs of kinds and sizes as often as gpt-5.2-chat chose them in the public data; and dropping the first
+            row of the IIS, as its heuristic does
+  turns     the former with turns that change nothing: half the repairs come after a GET_IIS, a tenth after a name that
+            is none
   repeats   the same again: questions that were answered before (status, objective, IIS), and rewards of known answers
   rewards   groups of 8 answers to a prompt, as in bench_reward.py. The naive loop finds status, objective and IIS
             before and after the answer; ours finds every component of the reward. Beside it "one look": the naive loop

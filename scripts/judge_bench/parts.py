@@ -17,7 +17,7 @@ from judge_bench.clock import alternate, show, summary, timed
 from judge_bench.inside import gurobi_share
 from judge_bench.naive import State, agree, naive_episode, naive_state
 from judge_bench.ours import our_episode
-from judge_bench.script import Script, draw_script, drawn_lp, edits_of
+from judge_bench.script import Script, draw_script, drawn_lp, drop_first, edits_of
 from ordebug_plugin import reward_pool
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.errors import OrdebugError
@@ -45,7 +45,12 @@ class Run:
 
     def episodes(self) -> dict[str, Any]:
         """Every state is new to our judge."""
-        return self._compare(self.scripts, "episodes")
+        with Judge(models_kept=1) as judge:
+            drops = [draw_script(self.rng, judge, script.problem, drop_first) for script in self.scripts]
+        return {
+            "as a model repairs": self._compare(self.scripts, "episodes, as a model repairs"),
+            "as the heuristic repairs": self._compare(drops, "episodes, as the heuristic"),
+        }
 
     def turns(self) -> dict[str, Any]:
         """Answers that change nothing cost the naive loop as much as others."""

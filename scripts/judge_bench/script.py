@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
@@ -13,8 +14,9 @@ from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status
 
 TURNS = 5
-REPAIRS = {ActionKind.DROP_CONSTRAINT: 5, ActionKind.RELAX_CONSTRAINT: 4, ActionKind.UPDATE_RHS: 1}  # weights
-AMOUNTS = (1.0, 100.0, 1000.0)
+# How often gpt-5.2-chat took each repair of a row in the public data (sft/gpt52chat.json), and by how much it relaxed.
+REPAIRS = {ActionKind.RELAX_CONSTRAINT: 477, ActionKind.DROP_CONSTRAINT: 280, ActionKind.UPDATE_RHS: 2}
+AMOUNTS = {1.0: 270, 5.0: 198, 2.0: 5, 10.0: 3, 3.0: 1}
 
 
 @dataclass(frozen=True)
@@ -34,22 +36,33 @@ def edits_of(judge: Judge, script: Script) -> list[Edits]:
 
 
 def draw_action(rng: random.Random, rows: tuple[str, ...]) -> Action:
+    """As the public model repairs."""
     kind = rng.choices(list(REPAIRS), weights=list(REPAIRS.values()))[0]
-    numbers = {ActionKind.RELAX_CONSTRAINT: (rng.choice(AMOUNTS),), ActionKind.UPDATE_RHS: (0.0,)}
+    amount = rng.choices(list(AMOUNTS), weights=list(AMOUNTS.values()))[0]
+    numbers = {ActionKind.RELAX_CONSTRAINT: (amount,), ActionKind.UPDATE_RHS: (0.0,)}
     return Action(kind, rng.choice(rows), numbers.get(kind, ()))
 
 
-def draw_script(rng: random.Random, judge: Judge, problem: Problem) -> Script:
-    """Repairs of rows of the present IIS until the model is repaired; each row once, so that the naive way is right."""
+def drop_first(_: random.Random, rows: tuple[str, ...]) -> Action:
+    """As the public heuristic repairs."""
+    return Action(ActionKind.DROP_CONSTRAINT, rows[0])
+
+
+Habit = Callable[[random.Random, tuple[str, ...]], Action]
+
+
+def draw_script(rng: random.Random, judge: Judge, problem: Problem, habit: Habit = draw_action) -> Script:
+    """Repairs of rows of the present IIS until the model is repaired."""
     shape, edits = judge.shape(problem), NO_EDITS
     actions: list[Action] = []
     for _ in range(TURNS):
         iis = judge.iis(problem, edits)
-        touched = {action.target for action in actions}
-        rows = tuple(row for row in (iis.rows if iis else ()) if row not in touched)
+        rows = iis.rows if iis else ()
         if not rows or judge.solve(problem, edits).status is not Status.INFEASIBLE:
             break
-        action = draw_action(rng, rows)
+        action = habit(rng, rows)
+        if action.kind is ActionKind.UPDATE_RHS and action.target in {other.target for other in actions}:
+            break  # the naive way would not know the row as it came
         try:
             edits = apply_action(shape, edits, action)
         except ActionError:
