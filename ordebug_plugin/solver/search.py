@@ -103,9 +103,16 @@ class Search:
             MemoryLimitError: SoftMemLimit was reached; what was asked before takes part of it, so this is no answer.
         """
         self.reset()
+        if self.whole and not doubtful:
+            self.presolve(True)
+            self.model.optimize()
+            # Nothing else is taken from it: with presolve, Gurobi 13.0.3 calls some unbounded MIPs optimal.
+            if self.model.getAttr(GRB.Attr.Status) == GRB.INFEASIBLE:
+                return Found(GRB.INFEASIBLE)
+            self.model.reset()
         if self.whole:
-            self.presolve(not doubtful)
-            found = self._optimize_continuous() if doubtful else None
+            self.presolve(False)
+            found = self._optimize_continuous()
             if found is not None:
                 return found
         self.model.optimize()
