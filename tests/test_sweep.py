@@ -108,6 +108,7 @@ def test_a_sweep_that_extends_another_has_its_settings(tmp_path: Path) -> None:
         ({"seeds": [0.5]}, "whole numbers"),
         ({"points": {"e1": {"sft": {"base": None}}}}, "points, e1: sft: base is missing"),
         ({"points": {"e1": {"data": {"keep": "long"}}}}, "keep is any or short"),
+        ({"eval": {"options": [{"samples": 4}]}}, "eval, options: must be keys with values"),
         ({"shared": {"x": {"serves": "base"}}}, "shared, x: command is missing"),
         ({"shared": {"x": {"command": "ordebug", "server": "base"}}}, "shared, x: there is no key 'server'"),
         ({"shared": {"x": "rm -rf /"}}, "a sweep calls ordebug, llamafactory-cli, swift and python, not 'rm'"),

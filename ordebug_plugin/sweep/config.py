@@ -184,7 +184,7 @@ def _file_name(name: str, path: Path, where: str) -> str:
 def _section(value: Any, path: Path, where: str, known: frozenset[str]) -> Mapping[str, Any]:
     section = _mapping(value or {}, path, where, known)
     for key in ("options", "settings", "environment"):
-        if key in section and not (key == "options" and isinstance(section[key], list)):
+        if key in section:
             _mapping(section[key] or {}, path, f"{where}, {key}", None)
     return section
 
