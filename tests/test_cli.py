@@ -1,5 +1,7 @@
 """The commands, as a user calls them."""
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import subprocess
@@ -309,6 +311,14 @@ def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None
     for framework in ("LLaMA-Factory", "ms-swift"):
         assert findings[framework]["state"] in ("ok", "note")
 
+    for package in ("ray", "deepspeed", "sglang"):  # each optional, and its line says how to get it
+        if importlib.util.find_spec(package) is None:
+            assert findings[package]["state"] == "note"
+            assert f"pip install -e '.[{package}]' in the clone" in findings[package]["detail"]
+        else:
+            assert findings[package]["state"] == "ok"
+            assert findings[package]["detail"] == importlib.metadata.version(package)
+
 
 def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
     licence = tmp_path / "gurobi.lic"
@@ -319,6 +329,10 @@ def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
     assert process.returncode == 1
     findings = {finding["subject"]: finding for finding in json.loads(process.stdout)}
     assert findings["Gurobi"]["state"] == "broken"
+    said = findings["Gurobi"]["detail"]
+    assert f"the licence file {licence}" in said or "a token server at 127.0.0.1" in said
+    assert "Check what is set here, GRB_LICENSE_FILE: the path, the address" in said
+    assert "ordebug doctor" not in said  # which is what was run
 
 
 def test_errors_with_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
