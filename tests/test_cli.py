@@ -13,6 +13,8 @@ import yaml
 
 from ordebug_plugin.agents import BUILT_IN
 from ordebug_plugin.cli import main
+from ordebug_plugin.commands.common import progress
+from ordebug_plugin.errors import InputError
 from tests.toys import CONFLICT, FEASIBLE
 
 
@@ -333,6 +335,20 @@ def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
     assert f"the licence file {licence}" in said or "a token server at 127.0.0.1" in said
     assert "Check what is set here, GRB_LICENSE_FILE: the path, the address" in said
     assert "ordebug doctor" not in said  # which is what was run
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_bar_of_work_that_fails_stays_where_some_was_done(done: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with progress("models", 2) as advance:
+            for _ in range(done):
+                advance("one broken")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        work()
+    said = capsys.readouterr().err
+    assert ("models" in said, "1/2" in said) == (bool(done), bool(done))
 
 
 def test_errors_with_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

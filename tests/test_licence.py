@@ -135,6 +135,7 @@ class TestRefused:
             assert main(command) == 3
             said = capsys.readouterr()
             assert "Gurobi cannot start with" in said.err
+            assert "0/2" not in said.err  # no bar of work that never began
             assert "127.0.0.1" in said.err
             assert SECRET not in said.err + said.out
         assert not any(
