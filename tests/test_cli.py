@@ -262,6 +262,16 @@ def test_options_that_an_agent_would_ignore_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", [["--ray", "auto"], ["--workers", "2"]])
+def test_a_served_model_has_judges_anyway(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    run = ["eval", str(bench), "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--out", str(tmp_path / "run")]
+    said = ("wait for its server and not for cores", "a judge for each core", "take --concurrency N")
+    check_error(capsys, [*run, *option], 2, f"{option[0]} goes with a built-in --agent", *said)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_amount_is_of_the_agent_that_relaxes_by_it(
     bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
