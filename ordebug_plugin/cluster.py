@@ -10,6 +10,7 @@ import logging
 import os
 import platform
 import signal
+import socket
 import threading
 import time
 from collections import deque
@@ -36,6 +37,11 @@ _RETRIES = 8
 _NAP = 0.2  # seconds; `futures` says why
 # Seconds that a task may wait for a CPU, beyond the time of its calls.
 _PATIENCE = 600.0
+# Seconds until the cluster's head takes a connection and says its first word; a head that is there does so at once.
+_GREETING = 10.0
+# How a client of HTTP/2 begins (RFC 9113, 3.4): the preface, and a frame of settings without any. The server answers
+# with its own settings, frames of type 4 whose head is 9 bytes long. gRPC, and so all of Ray, speaks HTTP/2.
+_PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n" + bytes([0, 0, 0, 4, 0, 0, 0, 0, 0])
 
 
 @dataclass(frozen=True)
@@ -118,6 +124,40 @@ class Cluster:
         return cpus if self.most is None else min(self.most, cpus)
 
 
+def check_head(address: str, seconds: float = _GREETING) -> None:
+    """Finds out whether something like a cluster's head is at an address: Ray itself tries for minutes.
+
+    An address without host and port, as ``auto``, is left to Ray.
+
+    Args:
+        address: As ``ray.init`` takes it.
+        seconds: To wait for a connection, and then for the first word.
+
+    Raises:
+        InputError: Nobody listens there, nobody answers, or something else does.
+    """
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if not host or not port.isdecimal():
+        return
+    try:
+        with socket.create_connection((host.strip("[]"), int(port)), seconds) as connection:
+            if os.environ.get("RAY_USE_TLS", "0") == "1":  # by which the first word is another
+                return
+            connection.sendall(_PREFACE)
+            with connection.makefile("rb") as incoming:
+                head = incoming.read(9)
+    except TimeoutError as error:
+        raise _no_cluster(address, f"nothing answers within {seconds:g} s") from error
+    except (OSError, ValueError, OverflowError) as error:  # refused; no such host; no such port
+        raise _no_cluster(address, getattr(error, "strerror", None) or error) from error
+    if len(head) < 9 or head[3] != 4:
+        raise _no_cluster(address, "what listens there is no Ray (the port of `ray start --head` is 6379)")
+
+
+def _no_cluster(address: str, reason: object) -> InputError:
+    return InputError(f"no Ray cluster at {address}: {reason}; `ray start --head` starts one")
+
+
 def _connected(address: str) -> Any:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
@@ -127,11 +167,12 @@ def _connected(address: str) -> Any:
     if not ray.is_initialized():
         if address.startswith("ray://") and find_spec("grpc") is None:
             raise InputError(f"an address like {address} needs Ray's client: pip install 'ray[client]'")
+        check_head(address)
         before = signal.getsignal(signal.SIGTERM)
         try:
             ray.init(address=address, log_to_driver=False, logging_level=logging.ERROR)
         except (ConnectionError, ValueError, RuntimeError, TimeoutError) as error:
-            raise InputError(f"no Ray cluster at {address}: {error}; `ray start --head` starts one") from error
+            raise _no_cluster(address, str(error).rstrip(".")) from error
         finally:
             if before is not None and threading.current_thread() is threading.main_thread():
                 signal.signal(signal.SIGTERM, before)  # Ray takes it; how a command ends is ours to say

@@ -22,6 +22,7 @@ from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver import DEFAULT_PATIENCE, DEFAULT_WORK_LIMIT, Judge, Licence
+from ordebug_plugin.solver.configuration import configuration
 from ordebug_plugin.solver.ledger import Call
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 from ordebug_plugin.workers import HANG_VARIABLE, KILLABLE_VARIABLE, Lost, Workers
@@ -62,10 +63,21 @@ def start_limit(hang: float) -> float:
 
 
 def no_start(seconds: float) -> SolverError:
-    """What is raised where a judge has not started by then."""
+    """What is raised where a judge has not started by then.
+
+    Raises:
+        InputError: What is set for licences makes no sense, which the judge had no time to say.
+    """
+    text = os.environ.get(HANG_VARIABLE)
+    short = (
+        f" {HANG_VARIABLE}={text} allows no more, and a start takes a second or several: if that is the cause, give it "
+        "more."
+        if text is not None and seconds < _START
+        else ""
+    )
     return SolverError(
-        f"Gurobi did not start within {seconds:g} s: can its licence, token or compute server be reached? "
-        "`ordebug doctor` says which is asked"
+        f"Gurobi did not start within {seconds:g} s, with {configuration().kind}.{short} Where a server gives the "
+        "licence: does it answer, and can it be reached from here (docs/limits.md, Licences)?"
     )
 
 

@@ -1,5 +1,7 @@
 """The commands, as a user calls them."""
 
+import importlib.metadata
+import importlib.util
 import json
 import os
 import subprocess
@@ -11,6 +13,8 @@ import yaml
 
 from ordebug_plugin.agents import BUILT_IN
 from ordebug_plugin.cli import main
+from ordebug_plugin.commands.common import progress
+from ordebug_plugin.errors import InputError
 from tests.toys import CONFLICT, FEASIBLE
 
 
@@ -258,6 +262,16 @@ def test_options_that_an_agent_would_ignore_are_refused(
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize("option", [["--ray", "auto"], ["--workers", "2"]])
+def test_a_served_model_has_judges_anyway(
+    bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str], option: list[str]
+) -> None:
+    run = ["eval", str(bench), "--base-url", "http://127.0.0.1:9/v1", "--model", "m", "--out", str(tmp_path / "run")]
+    said = ("wait for its server and not for cores", "a judge for each core", "take --concurrency N")
+    check_error(capsys, [*run, *option], 2, f"{option[0]} goes with a built-in --agent", *said)
+    assert not (tmp_path / "run").exists()
+
+
 def test_an_amount_is_of_the_agent_that_relaxes_by_it(
     bench: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -309,6 +323,14 @@ def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None
     for framework in ("LLaMA-Factory", "ms-swift"):
         assert findings[framework]["state"] in ("ok", "note")
 
+    for package in ("ray", "deepspeed", "sglang"):  # each optional, and its line says how to get it
+        if importlib.util.find_spec(package) is None:
+            assert findings[package]["state"] == "note"
+            assert f"pip install -e '.[{package}]' in the clone" in findings[package]["detail"]
+        else:
+            assert findings[package]["state"] == "ok"
+            assert findings[package]["detail"] == importlib.metadata.version(package)
+
 
 def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
     licence = tmp_path / "gurobi.lic"
@@ -319,6 +341,24 @@ def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
     assert process.returncode == 1
     findings = {finding["subject"]: finding for finding in json.loads(process.stdout)}
     assert findings["Gurobi"]["state"] == "broken"
+    said = findings["Gurobi"]["detail"]
+    assert f"the licence file {licence}" in said or "a token server at 127.0.0.1" in said
+    assert "Check what is set here, GRB_LICENSE_FILE: the path, the address" in said
+    assert "ordebug doctor" not in said  # which is what was run
+
+
+@pytest.mark.parametrize("done", [0, 1])
+def test_a_bar_of_work_that_fails_stays_where_some_was_done(done: int, capsys: pytest.CaptureFixture[str]) -> None:
+    def work() -> None:
+        with progress("models", 2) as advance:
+            for _ in range(done):
+                advance("one broken")
+            raise InputError("no")
+
+    with pytest.raises(InputError):
+        work()
+    said = capsys.readouterr().err
+    assert ("models" in said, "1/2" in said) == (bool(done), bool(done))
 
 
 def test_errors_with_brackets_are_shown_as_they_are(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -84,6 +84,10 @@ def test_with_the_original_the_fault_is_read_off_the_difference(
     assert record["truth"]["rows"] == ["low"]
     assert record["truth"]["objective"] == 1.0
     assert record["beside_original"] == [{"what": "row", "name": "low", "before": "x >= 1", "after": "x >= 2"}]
+    files = [str(tmp_path / f"{name}.lp") for name in ("broken", "repaired", "original")]
+    assert main(["judge", *files[:2], "--original", files[2]]) == 0
+    said = capsys.readouterr().out
+    assert "still differs from the original (1; - original, + repaired):\n  - low: x >= 1\n  + low: x >= 2\n" in said
     code, record = judged(capsys, tmp_path, CONFLICT, ORIGINAL, ORIGINAL)
     assert (record["op"], record["preservation"], record["beside_original"]) == (1.0, 1.0, [])
     assert record["minimality"] == pytest.approx(0.75)  # four given, three needed

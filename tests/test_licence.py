@@ -135,6 +135,7 @@ class TestRefused:
             assert main(command) == 3
             said = capsys.readouterr()
             assert "Gurobi cannot start with" in said.err
+            assert "0/2" not in said.err  # no bar of work that never began
             assert "127.0.0.1" in said.err
             assert SECRET not in said.err + said.out
         assert not any(
@@ -150,6 +151,8 @@ class TestRefused:
         (gurobi,) = (line for line in json.loads(said) if line["subject"] == "Gurobi")
         assert gurobi["state"] == "broken"
         assert " server at " in gurobi["detail"]
+        assert "Check what is set here, ORDEBUG_GUROBI: " in gurobi["detail"]
+        assert "ordebug doctor" not in gurobi["detail"]
         assert SECRET not in said
 
 
@@ -171,8 +174,11 @@ def test_a_server_that_says_nothing_is_not_waited_for(
     began = time.monotonic()
     with pytest.raises(SolverError, match="Gurobi did not start within 3 s"):
         GuardedJudge()
-    assert main(["doctor"]) == 1
-    assert "did not start within 3 s" in capsys.readouterr().out
+    assert main(["doctor", "--json"]) == 1
+    said = capsys.readouterr().out
+    assert "did not start within 3 s, with a " in said
+    assert "server at 127.0.0.1" in said
+    assert "ordebug doctor" not in said
     assert main(["eval", str(write_bench(tmp_path / "b", 1)), "--agent", "random", "--out", str(tmp_path / "r")]) == 3
     assert "did not start within 3 s" in capsys.readouterr().err
     assert time.monotonic() - began < 60

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -15,8 +17,8 @@ import pytest
 import yaml
 
 from ordebug_plugin.cli import _parser, main
-from ordebug_plugin.cluster import Cluster
-from ordebug_plugin.errors import ProblemError
+from ordebug_plugin.cluster import Cluster, check_head
+from ordebug_plugin.errors import InputError, ProblemError
 from ordebug_plugin.grading import Task
 from ordebug_plugin.model_files import model_file, pack, unpacked
 from ordebug_plugin.problem import load_benchmark
@@ -24,8 +26,9 @@ from ordebug_plugin.reward_pool import RewardPool
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.tasks import dump_task, load_task
 from ordebug_plugin.workers import Lost
-from tests.conftest import REPO, documented
+from tests.conftest import REPO, documented, free_port
 from tests.served import episodes_of, figures_of, write_bench
+from tests.test_chat import server
 from tests.toys import answer
 
 os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
@@ -152,12 +155,60 @@ class TestTwoNodes:
         configs = [yaml.safe_load((tmp_path / name / "config.yaml").read_text()) for name in ("here", "there")]
         assert configs[0] == configs[1]
 
-    def test_an_address_without_a_cluster_is_bad_input(self, bench: Path, tmp_path: Path) -> None:
-        process = ordebug(tmp_path, "bench", "check", str(bench), "--ray", "ray://127.0.0.1:9")
+    def test_the_head_is_found(self, nodes: Any) -> None:
+        check_head(nodes.address)
+        check_head(f"localhost:{nodes.address.rpartition(':')[2]}")
+
+    @pytest.mark.parametrize("address", ["ray://127.0.0.1:9", "127.0.0.1:9"])
+    def test_an_address_without_a_cluster_is_bad_input(self, bench: Path, tmp_path: Path, address: str) -> None:
+        """And one line: of a port where nobody listens, Ray alone writes ten in a minute and a half, and goes on."""
+        process = ordebug(tmp_path, "bench", "check", str(bench), "--ray", address)
         said, _ = process.communicate(timeout=240)
         assert process.returncode == 2, said
-        assert "ray://127.0.0.1:9" in said
-        assert "Traceback" not in said
+        assert said.startswith("ordebug: ")
+        assert address in said
+        assert said.count("\n") == 1
+
+
+class TestHead:
+    """What is found out about an address before Ray is asked."""
+
+    @pytest.fixture
+    def listener(self) -> Iterator[socket.socket]:
+        with socket.create_server(("127.0.0.1", 0)) as listener:
+            yield listener
+
+    @pytest.mark.parametrize("address", ["127.0.0.1:{port}", "ray.invalid:6379", "a..b:6379", "127.0.0.1:99999"])
+    def test_nobody(self, address: str) -> None:
+        address = address.format(port=free_port())
+        with pytest.raises(InputError, match=f"no Ray cluster at {address}: .*; `ray start --head` starts one"):
+            check_head(address)
+
+    @pytest.mark.parametrize("form", ["{}:{}", "ray://{}:{}"])
+    def test_one_that_accepts_and_says_nothing(self, listener: socket.socket, form: str) -> None:
+        address = form.format(*listener.getsockname())
+        with pytest.raises(InputError, match=rf"no Ray cluster at {address}: nothing answers within 0\.2 s"):
+            check_head(address, seconds=0.2)
+
+    def test_one_that_hangs_up(self, listener: socket.socket) -> None:
+        address = "{}:{}".format(*listener.getsockname())
+
+        def hang_up() -> None:
+            listener.accept()[0].close()
+
+        thread = threading.Thread(target=hang_up)
+        thread.start()
+        with pytest.raises(InputError, match=f"no Ray cluster at {address}: "):
+            check_head(address)
+        thread.join()
+
+    def test_a_server_of_models(self) -> None:
+        with server(lambda n, body: (200, "")) as (url, _), pytest.raises(InputError, match="listens there is no Ray"):
+            check_head(url.removeprefix("http://").removesuffix("/v1"))
+
+    def test_none_where_ray_finds_it_itself(self) -> None:
+        for address in ("auto", "local", "ray://somewhere", "anyscale://somewhere"):
+            check_head(address)
 
 
 def exits(now: bool) -> str:

@@ -201,7 +201,10 @@ def system_prompt(options: argparse.Namespace) -> str | None:
 
 @contextmanager
 def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
-    """A progress bar on stderr; call what it gives once per item, with a word about how things stand."""
+    """A progress bar on stderr; call what it gives once per item, with a word about how things stand.
+
+    Where the work fails before the first item is done, the bar goes: the error says it all.
+    """
     columns = (
         TextColumn("{task.description}", markup=False),
         BarColumn(),
@@ -210,9 +213,19 @@ def progress(what: str, total: int) -> Iterator[Callable[[str], None]]:
         TimeRemainingColumn(),
         TextColumn("{task.fields[state]}", markup=False),  # it may be a name
     )
-    with Progress(*columns, console=LOG) as bar:
-        task = bar.add_task(what, total=total, state="")
+    bar = Progress(*columns, console=LOG)
+    task = bar.add_task(what, total=total, state="")
+    bar.start()
+    try:
         yield lambda state: bar.update(task, advance=1, state=state)
+    except BaseException:
+        if not bar.tasks[0].completed:
+            bar.live.transient = True
+            bar.live.stop()  # bar.stop() would leave an empty line in a file
+        raise
+    finally:
+        if bar.live.is_started:
+            bar.stop()
 
 
 def print_warnings(*paths: Path) -> None:

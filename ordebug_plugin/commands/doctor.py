@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.util
+import os
 import platform
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -18,8 +19,12 @@ from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, 
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.guarded import probe_licence
 from ordebug_plugin.solver import gurobi_version
+from ordebug_plugin.solver.configuration import FILE_VARIABLE
 
 State = Literal["ok", "note", "broken"]
+
+# Where every other command sends its user whose licence is refused.
+_TO_HERE = "Check the licence with `ordebug doctor`"
 
 
 @dataclass(frozen=True)
@@ -67,13 +72,23 @@ def _gurobi() -> Finding:
     try:
         licence = probe_licence()
     except OrdebugError as error:
-        return Finding("Gurobi", "broken", str(error))
+        return Finding("Gurobi", "broken", str(error).replace(_TO_HERE, _what_to_check()))
     size = (
         "up to 2000 rows and 2000 columns; for larger models see docs/limits.md, licences"
         if licence.limited
         else "no size limit"
     )
     return Finding("Gurobi", "ok", f"{gurobi_version()}, {licence.kind}: {size}")
+
+
+def _what_to_check() -> str:
+    """What to look at where a licence does not work; names of variables alone, for values may be secrets."""
+    names = sorted(name for name in os.environ if name.startswith("GRB_") or name == FILE_VARIABLE)
+    here = f"what is set here, {', '.join(names)}" if names else "the file"
+    return (
+        f"Check {here}: the path, the address and the keys, that the licence has not expired, and that a server named "
+        "there can be reached from here (docs/limits.md, Licences)"
+    )
 
 
 def _llamafactory() -> Finding:
@@ -137,6 +152,7 @@ _EXAMINATIONS: tuple[Callable[[], Finding], ...] = (
     _llamafactory,
     _swift,
     _accelerator,
+    lambda: _extra("ray", "needed by --ray, judged work on several machines (docs/scale.md)"),
     lambda: _extra("deepspeed", "needed by recipes/sft.yaml on several GPUs"),
     lambda: _extra("sglang", "serves models on GPUs; may live in an environment of its own"),
 )

@@ -225,7 +225,11 @@ def _check_ignored(options: argparse.Namespace) -> None:
     if ignored:
         verb = "goes" if len(ignored) == 1 else "go"
         if not options.agent:
-            raise InputError(f"{', '.join(ignored)} {verb} with a built-in --agent: of a model, take --concurrency")
+            raise InputError(
+                f"{', '.join(ignored)} {verb} with a built-in --agent. Episodes of a served model wait for its server "
+                "and not for cores: they have a judge for each core of this machine anyway, 8 at most. For more at "
+                "once, take --concurrency N"
+            )
         instead = "; --workers says how many episodes at once" if "--concurrency" in ignored else ""
         raise InputError(f"{', '.join(ignored)} {verb} with --base-url, not with a built-in --agent{instead}")
     if changed("amount") and options.agent != "relax-first":

@@ -133,7 +133,9 @@ def appraisal_lines(appraisal: Appraisal) -> Iterator[str]:
         yield "  (the two models share no row by name: rows can only be compared where names are kept)"
     if appraisal.original is not None:
         yield ""
-        yield f"Beside the original, still another ({len(appraisal.original.changes)}):"
+        left = len(appraisal.original.changes)
+        legend = "; - original, + repaired" if left else ""
+        yield f"Where the repaired model still differs from the original ({left}{legend}):"
         yield from change_lines(appraisal.original.changes)
     yield ""
     yield from _measure_lines(appraisal)
