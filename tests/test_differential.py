@@ -106,11 +106,17 @@ def file_holds(
     """Asks for the file of the state, and reads it."""
     path = problem.path.with_name(f"written{rng.choice(FORMATS)}")
     path.write_bytes(judge.written(problem, edits, path.suffix))
-    with gp.read(str(path), env) as model:
-        status, objective = drawn.optimize(model)
     expected = drawn.fresh(env, state)
-    same = status == expected[0] and same_objective(objective, expected[1], state)
-    assert same or touches(env, state), (edits, status, objective, expected)
+    found = []
+    for presolve in (-1, 0):
+        with gp.read(str(path), env) as model:
+            model.Params.Presolve = presolve
+            found.append(drawn.optimize(model))
+        status, objective = found[-1]
+        if status == expected[0] and same_objective(objective, expected[1], state):
+            # With presolve, Gurobi 13.0.3 calls some unbounded MIPs optimal.
+            return f"written as {path.suffix}" if presolve else "Gurobi contradicts itself on a file"
+    assert touches(env, state), (edits, found, expected)
     return f"written as {path.suffix}"
 
 
