@@ -6,7 +6,7 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
@@ -28,11 +28,11 @@ _NOWHERE = 404, {"detail": "Not Found"}  # as vLLM, SGLang and swift answer a pa
 
 @contextlib.contextmanager
 def server(
-    respond: Respond, models: Any = MODELS, models_status: int = 200
+    respond: Respond, models: Any = MODELS, models_status: int = 200, headers: Mapping[str, str] | None = None
 ) -> Iterator[tuple[str, list[dict[str, Any]]]]:
     """A server that answers the n-th completion request with `respond(n, body)`: a status, and JSON or raw text.
 
-    Bytes are sent as they come from an iterator; with a status of 3xx, the text is where to go.
+    Bytes are sent as they come from an iterator, after the headers; with a status of 3xx, a text is where to go.
     """
     requests: list[dict[str, Any]] = []
     lock = threading.Lock()
@@ -55,6 +55,8 @@ def server(
         def _send(self, status: int, payload: Any) -> None:
             if isinstance(payload, Iterator):
                 self.send_response(status)
+                for name, text in (headers or {}).items():
+                    self.send_header(name, text)
                 self.end_headers()
                 with contextlib.suppress(ConnectionError):  # nobody listens any more
                     for piece in payload:

@@ -236,6 +236,35 @@ class TestServer:
         assert code == 4
         assert "longer than 32 MiB" in episode["error"]
 
+    def test_what_a_redirection_holds_is_never_read(self, tmp_path: Path) -> None:
+        """By either client: of `eval`, and of the commands that ask one question after the other."""
+        sent = 0
+
+        def large() -> Iterator[bytes]:
+            nonlocal sent
+            for _ in range(256):
+                sent += 1 << 20
+                yield b" " * (1 << 20)
+
+        (tmp_path / "toy.lp").write_text(CONFLICT)
+        with server(lambda n, body: (200, completion(answer("DROP_CONSTRAINT(high)")))) as (new, asked):
+            to_new = {"Location": f"{new}/chat/completions"}
+            with server(lambda n, body: (307, large()), headers=to_new) as (old, redirected):
+                code, (episode,), _ = evaluate(tmp_path, old, "--timeout", "300")
+                options = ["--base-url", old, "--model", "m", "--timeout", "300", "--retries", "0"]
+                assert main(["repair", str(tmp_path / "toy.lp"), *options, "--out", str(tmp_path / "out.lp")]) == 0
+        assert (code, episode["outcome"]) == (0, "recovered")
+        assert len(asked) == len(redirected) >= 2
+        assert sent < len(redirected) * (32 << 20)
+
+    def test_redirections_in_a_circle_end(self, tmp_path: Path) -> None:
+        there: list[str] = []
+        with server(lambda n, body: (307, there[0])) as (url, requests):
+            there.append(f"{url}/chat/completions")
+            code, (episode,), _ = evaluate(tmp_path, url, "--retries", "0")
+        assert (code, episode["outcome"]) == (4, None)
+        assert len(requests) == 21  # twenty redirections, as in other clients
+
     def test_one_that_drips_forever_is_given_up_by_every_command(self, tmp_path: Path) -> None:
         def drip() -> Iterator[bytes]:
             while True:

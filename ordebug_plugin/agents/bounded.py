@@ -1,4 +1,7 @@
-"""HTTP clients whose requests have limits: of time, which the library starts anew with every byte, and of size."""
+"""HTTP clients whose requests have limits: of time, which the library starts anew with every byte, and of size.
+
+Redirections are followed here: the library would read the body of each, whole and unpacked, before it goes on.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,8 @@ _http: Any = sys.modules[openai.DefaultAsyncHttpxClient.__mro__[1].__module__.pa
 MOST_BYTES = 32 << 20
 # What is unpacked piece by piece, and to no more than a thousand times its size; other packings have no such bound.
 _PACKINGS = "gzip, deflate"
+# One request and no other, its answer not read.
+_STEP = {"stream": True, "follow_redirects": False}
 
 
 class BoundedClient(openai.DefaultAsyncHttpxClient):
@@ -38,7 +43,12 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
         """
         try:
             async with asyncio.timeout(self._limit):
-                response = await super().send(request, **{**options, "stream": True})
+                response = await super().send(request, **{**options, **_STEP})
+                history: list[Any] = []
+                while response.next_request is not None:
+                    await response.aclose()  # whatever it holds
+                    history.append(_passed(response, history, self.max_redirects))
+                    response = await super().send(response.next_request, **{**options, **_STEP})
                 body = bytearray()
                 async for piece in response.aiter_bytes() if _unpacks(response) else response.aiter_raw():
                     body += piece
@@ -47,7 +57,7 @@ class BoundedClient(openai.DefaultAsyncHttpxClient):
                 await response.aclose()
         except TimeoutError as error:
             raise _late(request, self._limit) from error
-        return _whole(response, body)
+        return _whole(response, body, history)
 
 
 class BoundedSyncClient(openai.DefaultHttpxClient):
@@ -68,7 +78,14 @@ class BoundedSyncClient(openai.DefaultHttpxClient):
             TimeoutException: As there.
         """
         until = time.monotonic() + self._limit
-        response = super().send(request, **{**options, "stream": True})
+        response = super().send(request, **{**options, **_STEP})
+        history: list[Any] = []
+        while response.next_request is not None:
+            response.close()
+            if time.monotonic() > until:
+                raise _late(request, self._limit)
+            history.append(_passed(response, history, self.max_redirects))
+            response = super().send(response.next_request, **{**options, **_STEP})
         body = bytearray()
         try:
             for piece in response.iter_bytes() if _unpacks(response) else response.iter_raw():
@@ -79,7 +96,7 @@ class BoundedSyncClient(openai.DefaultHttpxClient):
                     raise _late(request, self._limit)
         finally:
             response.close()
-        return _whole(response, body)
+        return _whole(response, body, history)
 
 
 def _unpacks(response: Any) -> bool:
@@ -91,8 +108,20 @@ def _late(request: Any, limit: float) -> Exception:
     return late
 
 
-def _whole(response: Any, body: bytearray) -> Any:
-    """The response as if it had been read at once."""
+def _passed(response: Any, history: list[Any], most: int) -> Any:
+    """A redirection that is followed, after some others.
+
+    Raises:
+        TooManyRedirects: It is one too many; of the HTTP library.
+    """
+    if len(history) >= most:
+        many: Exception = _http.TooManyRedirects(f"more than {most} redirections", request=response.request)
+        raise many
+    return response
+
+
+def _whole(response: Any, body: bytearray, history: list[Any]) -> Any:
+    """The response as if it had been read at once, after some redirections."""
     packed = {"content-encoding", "content-length", "transfer-encoding"}
     headers: Mapping[str, str] = {name: text for name, text in response.headers.items() if name.lower() not in packed}
     read = _http.Response(
@@ -102,5 +131,5 @@ def _whole(response: Any, body: bytearray) -> Any:
         request=response.request,
         extensions=response.extensions,
     )
-    read.history = response.history
+    read.history = history
     return read
