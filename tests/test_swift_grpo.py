@@ -48,17 +48,25 @@ pytestmark = pytest.mark.swift
 RECIPES = ("grpo.yaml", "grpo_multiturn.yaml")
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prompts with their tasks, which name the models of a benchmark beside them."""
+    made = tmp_path_factory.mktemp("grpo")
+    out = made / "grpo_prompts.jsonl"
+    assert main(["bench", "make", str(made / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
+    assert main(["data", "grpo", str(made / "train"), str(out), "--detail", "algebra"]) == 0
+    return out
+
+
 @pytest.fixture
-def prompts(tmp_path: Path, tiny_model: Path) -> Path:
+def prompts(tmp_path: Path, tiny_model: Path, data: Path) -> Path:
     """A clone's folder as the recipe expects it: a model to start from, and prompts with their tasks."""
     demo = tmp_path / "runs" / "demo"
     demo.mkdir(parents=True)
     (demo / "sft").symlink_to(tiny_model)
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
-    assert main(["bench", "make", str(demo / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
-    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--detail", "algebra"]) == 0
-    for name in ("grpo_train.jsonl", "grpo_multiturn.jsonl"):
-        shutil.copy(demo / "grpo_prompts.jsonl", demo / name)
+    for name in ("grpo_prompts.jsonl", "grpo_train.jsonl", "grpo_multiturn.jsonl"):
+        shutil.copy(data, demo / name)
     return tmp_path
 
 
