@@ -121,6 +121,15 @@ def tiny_model(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, ob
 
 
 @pytest.fixture
+def own_environment() -> Iterator[None]:
+    """What a parser of ms-swift writes into the environment of this process (the rank, a folder) ends with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+
+
+@pytest.fixture
 def workplace(tmp_path: Path, tiny_model: Path, rows: list[dict[str, object]]) -> Path:
     """A clone's folder as the CPU recipes expect it: the tiny model and the rows in the raw public shape."""
     demo = tmp_path / "runs" / "demo"

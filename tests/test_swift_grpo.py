@@ -43,7 +43,7 @@ from torch.distributed.run import get_args_parser
 
 from ordebug_plugin.frameworks.swift import RepairScheduler, register
 
-pytestmark = pytest.mark.swift
+pytestmark = [pytest.mark.swift, pytest.mark.usefixtures("own_environment")]
 
 RECIPES = ("grpo.yaml", "grpo_multiturn.yaml")
 
@@ -266,6 +266,7 @@ class TestGym:
 
     @pytest.fixture
     def row(self, prompts: Path) -> dict[str, Any]:
+        register()
         loaded: dict[str, Any] = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
         return loaded
 
@@ -328,13 +329,14 @@ class TestGym:
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
 
-    def test_a_hung_solver_ends_neutrally(self, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hung_solver_ends_neutrally(
+        self, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pool = RewardPool(hang=3.0, workers=1)
         monkeypatch.setattr("ordebug_plugin.frameworks.swift.pool", lambda: pool)
-        path = load_task(row["task"]).problem.path
-        path.unlink()
-        os.mkfifo(path)  # Gurobi waits for ever for somebody to write into it
-        scheduler, results, request = self.drive(row, [answer("GET_IIS()")], 3)
+        os.mkfifo(tmp_path / "pipe.lp")  # Gurobi waits for ever for somebody to write into it
+        hung = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": str(tmp_path / "pipe.lp")})}
+        scheduler, results, request = self.drive(hung, [answer("GET_IIS()")], 3)
         assert results[0]["done"]
         assert results[0]["rollout_infos"]["lost"]
         assert "not available" in request.messages[1]["content"]
@@ -369,6 +371,7 @@ def test_a_trajectory_is_trained_on_as_it_was_generated(tiny_model: Path, recipe
 
 
 def test_a_trajectory_may_begin_at_a_later_turn(prompts: Path) -> None:
+    register()
     row = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
     later = {**row, "task": json.dumps(json.loads(row["task"]) | {"history": [answer("GET_IIS()"), "nonsense"]})}
     scheduler = RepairScheduler(max_turns=3, gym_env="ordebug")
