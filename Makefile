@@ -51,9 +51,10 @@ lint: $(LF)/installed
 # Two processes of pytest, also where there are more cores: each holds a framework, and starts judges and trainings of
 # its own, 2 GB in all, and tests of limits of seconds need a core that is free within them. A file is one process's, so
 # that what its tests share is made once, and its order is that of `pytest FILE`.
+SHARED_OUT = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 unit: setup
-	$(LF)/bin/python -m pytest -m "not swift" -n $(TEST_PROCESSES) --dist loadfile
-	$(SWIFT)/bin/python -m pytest -m swift -n $(TEST_PROCESSES) --dist loadfile
+	$(LF)/bin/python -m pytest -m "not swift" $(SHARED_OUT)
+	$(SWIFT)/bin/python -m pytest -m swift $(SHARED_OUT)
 
 lock: | $(UV)
 	$(UV) pip compile $(LOCKED) --extra llamafactory --extra ray -o requirements/llamafactory.txt pyproject.toml
