@@ -8,6 +8,7 @@ UV := .venvs/uv/bin/uv
 LF := .venvs/llamafactory
 SWIFT := .venvs/swift
 CHECKED := ordebug_plugin tests scripts
+TEST_PROCESSES ?= 2
 LOCKED := --quiet --upgrade --python-version 3.11 --extra dev --no-annotate --no-header
 
 .PHONY: help setup demo test lint unit lock extras clean
@@ -47,9 +48,13 @@ lint: $(LF)/installed
 	$(LF)/bin/ruff format --check $(CHECKED)
 	$(LF)/bin/mypy
 
+# Two processes of pytest, also where there are more cores: each holds a framework, and starts judges and trainings of
+# its own, 2 GB in all, and tests of limits of seconds need a core that is free within them. A file is one process's, so
+# that what its tests share is made once, and its order is that of `pytest FILE`.
+SHARED_OUT = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 unit: setup
-	$(LF)/bin/python -m pytest -m "not swift"
-	$(SWIFT)/bin/python -m pytest -m swift
+	$(LF)/bin/python -m pytest -m "not swift" $(SHARED_OUT)
+	$(SWIFT)/bin/python -m pytest -m swift $(SHARED_OUT)
 
 lock: | $(UV)
 	$(UV) pip compile $(LOCKED) --extra llamafactory --extra ray -o requirements/llamafactory.txt pyproject.toml

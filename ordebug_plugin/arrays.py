@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_matrix
+
+if TYPE_CHECKING:  # scipy.sparse takes half a second to import
+    from scipy.sparse import csr_matrix
 
 Floats = NDArray[np.float64]
 

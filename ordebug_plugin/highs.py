@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from importlib.metadata import version
 
 import numpy as np
-import scipy
-from scipy.optimize import Bounds, LinearConstraint, milp
 
 from ordebug_plugin.arrays import Arrays, Floats
 from ordebug_plugin.errors import SolverError
@@ -32,7 +31,7 @@ class Answer:
 
 def highs_name() -> str:
     """Whose HiGHS it is."""
-    return f"HiGHS of scipy {scipy.__version__}"
+    return f"HiGHS of scipy {version('scipy')}"
 
 
 def solve(arrays: Arrays, seconds: float = DEFAULT_SECONDS) -> Answer:
@@ -58,6 +57,8 @@ def solve(arrays: Arrays, seconds: float = DEFAULT_SECONDS) -> Answer:
 
 
 def _optimize(arrays: Arrays, seconds: float) -> tuple[int, Answer]:
+    from scipy.optimize import Bounds, LinearConstraint, milp  # noqa: PLC0415  # takes a second to import
+
     if not arrays.costs.size:  # milp wants a variable
         feasible = bool((arrays.row_lower <= 0).all() and (arrays.row_upper >= 0).all())
         verdict = Verdict(Status.OPTIMAL, arrays.constant) if feasible else Verdict(Status.INFEASIBLE)

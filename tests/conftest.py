@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import os
 import shlex
@@ -100,14 +101,32 @@ def toy_bench(tmp_path: Path) -> Path:
 
 @pytest.fixture(scope="session")
 def tiny_model(tmp_path_factory: pytest.TempPathFactory, rows: list[dict[str, object]]) -> Path:
-    """A random Qwen3 so small that loading it costs nothing beside importing torch; its tokenizer has seen the rows."""
-    folder = tmp_path_factory.mktemp("tiny")
-    (folder / "rows.json").write_text(json.dumps(rows))
-    size = ("--hidden", "16", "--layers", "1", "--heads", "2", "--kv-heads", "1", "--vocab", "400")
-    script = str(REPO / "scripts" / "make_tiny_model.py")
-    made = run("python", script, str(folder / "model"), "--texts", str(folder / "rows.json"), *size, cwd=folder)
-    assert made.returncode == 0, made.output
+    """A random Qwen3 so small that loading it costs nothing beside importing torch; its tokenizer has seen the rows.
+
+    Made once for all processes of `pytest -n`, whose folders lie side by side; nobody may write into it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "tiny"
+    with folder.with_suffix(".lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / "model").exists():
+            folder.mkdir(exist_ok=True)
+            (folder / "rows.json").write_text(json.dumps(rows))
+            size = ("--hidden", "16", "--layers", "1", "--heads", "2", "--kv-heads", "1", "--vocab", "400")
+            script = str(REPO / "scripts" / "make_tiny_model.py")
+            made = run("python", script, str(folder / "part"), "--texts", str(folder / "rows.json"), *size, cwd=folder)
+            assert made.returncode == 0, made.output
+            (folder / "part").rename(folder / "model")
     return folder / "model"
+
+
+@pytest.fixture
+def own_environment() -> Iterator[None]:
+    """What a parser of ms-swift writes into the environment of this process (the rank, a folder) ends with the test."""
+    before = dict(os.environ)
+    yield
+    os.environ.clear()
+    os.environ.update(before)
 
 
 @pytest.fixture

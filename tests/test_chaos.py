@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
@@ -19,12 +21,6 @@ from tests.served import arguments, episodes_of, figures_of, thoughtful, write_b
 from tests.test_chat import server
 
 OPTIONS = ("--samples", "3", "--concurrency", "4", "--temperature", "1")
-
-
-@pytest.fixture
-def bench(tmp_path: Path) -> Path:
-    """Eight problems."""
-    return write_bench(tmp_path / "bench", 8)
 
 
 def run(command: list[str], before: Callable[[], None] | None = None, **variables: str) -> tuple[int, str]:
@@ -43,26 +39,56 @@ def run(command: list[str], before: Callable[[], None] | None = None, **variable
     return done.returncode, done.stdout
 
 
+@dataclass(frozen=True)
+class Whole:
+    """A run that nothing went wrong around.
+
+    Attributes:
+        out: Its folder; nobody writes into it.
+        bench: Its eight problems.
+        url: Where its model is still served: the address is part of a run's configuration.
+    """
+
+    out: Path
+    bench: Path
+    url: str
+
+    def again(self, out: Path, *options: str) -> list[str]:
+        """The command for the same run in another folder."""
+        return arguments(self.bench, self.url, out, *OPTIONS, *options)
+
+    def check(self, out: Path) -> None:
+        """The same run: in every episode, and in every figure."""
+        assert episodes_of(out) == episodes_of(self.out)
+        assert figures_of(out) == figures_of(self.out)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Whole]:
+    folder = tmp_path_factory.mktemp("chaos")
+    with server(thoughtful) as (url, _):
+        made = Whole(folder / "whole", write_bench(folder / "bench", 8), url)
+        assert run(made.again(made.out))[0] == 0
+        yield made
+
+
 def limit_files(size: int) -> Callable[[], None]:
     """A disk that is full after so many bytes of one file, for an unprivileged user: the kernel refuses the rest."""
     return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
 
 
 @pytest.mark.parametrize("size", [1, 3_000, 20_000])
-def test_a_full_disk(bench: Path, tmp_path: Path, size: int) -> None:
-    whole, full = tmp_path / "whole", tmp_path / "full"
-    with server(thoughtful) as (url, _):
-        assert run(arguments(bench, url, whole, *OPTIONS))[0] == 0
-        code, said = run(arguments(bench, url, full, *OPTIONS), limit_files(size))
-        assert code == 2
-        assert "cannot be written: File too large" in said
-        assert "Traceback" not in said
-        code, said = run(arguments(bench, url, full, *OPTIONS, "--resume"))
-        assert code == 0, said
-    assert episodes_of(full) == episodes_of(whole)
-    assert figures_of(full) == figures_of(whole)
+def test_a_full_disk(whole: Whole, tmp_path: Path, size: int) -> None:
+    full = tmp_path / "full"
+    code, said = run(whole.again(full), limit_files(size))
+    assert code == 2
+    assert "cannot be written: File too large" in said
+    assert "Traceback" not in said
+    code, said = run(whole.again(full, "--resume"))
+    assert code == 0, said
+    whole.check(full)
     assert sorted(path.name for path in full.iterdir() if path.suffix != ".part") == sorted(
-        path.name for path in whole.iterdir()
+        path.name for path in whole.out.iterdir()
     )
 
 
@@ -73,24 +99,21 @@ def test_a_full_disk_leaves_no_half_benchmark(tmp_path: Path) -> None:
     assert not (tmp_path / "b" / "dataset.json").exists()
 
 
-def test_a_licence_server_that_is_not_there(bench: Path, tmp_path: Path) -> None:
+def test_a_licence_server_that_is_not_there(whole: Whole, tmp_path: Path) -> None:
     """A run that began under a good licence stays as it was, and goes on under one."""
     licence = tmp_path / "gurobi.lic"
     licence.write_text(f"TOKENSERVER=127.0.0.1\nPORT={free_port()}\n")
-    whole, out = tmp_path / "whole", tmp_path / "out"
-    with server(thoughtful) as (url, _):
-        assert run(arguments(bench, url, whole, *OPTIONS))[0] == 0
-        assert run(arguments(bench, url, out, *OPTIONS))[0] == 0
-        lines = (out / "episodes.jsonl").read_bytes().splitlines(keepends=True)
-        kept = b"".join(lines[:10])
-        (out / "episodes.jsonl").write_bytes(kept)
-        code, said = run(arguments(bench, url, out, *OPTIONS, "--resume"), GRB_LICENSE_FILE=str(licence))
-        assert code == 3, said
-        assert "Gurobi cannot start" in said
-        assert (out / "episodes.jsonl").read_bytes() == kept
-        assert run(arguments(bench, url, out, *OPTIONS, "--resume"))[0] == 0
-    assert episodes_of(out) == episodes_of(whole)
-    assert figures_of(out) == figures_of(whole)
+    out = tmp_path / "out"
+    shutil.copytree(whole.out, out)
+    lines = (out / "episodes.jsonl").read_bytes().splitlines(keepends=True)
+    kept = b"".join(lines[:10])
+    (out / "episodes.jsonl").write_bytes(kept)
+    code, said = run(whole.again(out, "--resume"), GRB_LICENSE_FILE=str(licence))
+    assert code == 3, said
+    assert "Gurobi cannot start" in said
+    assert (out / "episodes.jsonl").read_bytes() == kept
+    assert run(whole.again(out, "--resume"))[0] == 0
+    whole.check(out)
 
 
 JUMPS = """
@@ -100,16 +123,12 @@ time.time = lambda: _real() + (86400.0 * 365 if next(_number) % 2 else -86400.0 
 """
 
 
-def test_a_clock_that_jumps_by_two_years_at_every_look(bench: Path, tmp_path: Path) -> None:
+def test_a_clock_that_jumps_by_two_years_at_every_look(whole: Whole, tmp_path: Path) -> None:
     """In the command and in the processes of its judges."""
     place = tmp_path / "site"
     place.mkdir()
     (place / "sitecustomize.py").write_text(JUMPS)
-    whole, jumped = tmp_path / "whole", tmp_path / "jumped"
-    with server(thoughtful) as (url, _):
-        assert run(arguments(bench, url, whole, *OPTIONS))[0] == 0
-        limits = ["--timeout", "60", "--episode-timeout", "120"]
-        code, said = run(arguments(bench, url, jumped, *OPTIONS, *limits), PYTHONPATH=str(place))
+    jumped = tmp_path / "jumped"
+    code, said = run(whole.again(jumped, "--timeout", "60", "--episode-timeout", "120"), PYTHONPATH=str(place))
     assert code == 0, said
-    assert episodes_of(jumped) == episodes_of(whole)
-    assert figures_of(jumped) == figures_of(whole)
+    whole.check(jumped)

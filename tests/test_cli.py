@@ -3,7 +3,6 @@
 import importlib.metadata
 import importlib.util
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +14,7 @@ from ordebug_plugin.agents import BUILT_IN
 from ordebug_plugin.cli import main
 from ordebug_plugin.commands.common import progress
 from ordebug_plugin.errors import InputError
+from tests.conftest import REPO
 from tests.toys import CONFLICT, FEASIBLE
 
 
@@ -315,6 +315,12 @@ def test_every_command_has_help_with_an_example(command: list[str], capsys: pyte
     assert f"example:\n  ordebug {' '.join(command)} " in capsys.readouterr().out
 
 
+def test_the_command_starts_without_what_takes_seconds_to_import() -> None:
+    code = "import sys, ordebug_plugin.cli; print(*{'scipy', 'openai', 'torch', 'ray'} & sys.modules.keys())"
+    done = subprocess.run([sys.executable, "-c", code], cwd=REPO, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == ""
+
+
 def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["doctor", "--json"]) == 0
     findings = {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
@@ -332,14 +338,14 @@ def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None
             assert findings[package]["detail"] == importlib.metadata.version(package)
 
 
-def test_doctor_finds_a_refused_licence(tmp_path: Path) -> None:
+def test_doctor_finds_a_refused_licence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     licence = tmp_path / "gurobi.lic"
     licence.write_text("TOKENSERVER=127.0.0.1\nPORT=1\n")
-    environment = {**os.environ, "GRB_LICENSE_FILE": str(licence)}
-    command = [sys.executable, "-m", "ordebug_plugin.cli", "doctor", "--json"]
-    process = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-    assert process.returncode == 1
-    findings = {finding["subject"]: finding for finding in json.loads(process.stdout)}
+    monkeypatch.setenv("GRB_LICENSE_FILE", str(licence))
+    assert main(["doctor", "--json"]) == 1
+    findings = {finding["subject"]: finding for finding in json.loads(capsys.readouterr().out)}
     assert findings["Gurobi"]["state"] == "broken"
     said = findings["Gurobi"]["detail"]
     assert f"the licence file {licence}" in said or "a token server at 127.0.0.1" in said

@@ -137,7 +137,13 @@ def test_an_interrupted_command_leaves_no_server(tmp_path: Path, sign: signal.Si
     (tmp_path / "toy.lp").write_text(CONFLICT)
     command = [sys.executable, "-m", "ordebug_plugin.cli", "graduate", str(checkpoint(tmp_path / "model"))]
     command += ["--bench", str(tmp_path / "toy.lp"), "--out", str(tmp_path / "out"), "--swift", str(slow)]
-    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True)
+    process = subprocess.Popen(
+        command,
+        stderr=subprocess.PIPE,
+        text=True,
+        # Where the tests run in the background of a script, the shell has children ignore SIGINT.
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
+    )
     while not told.exists():
         assert process.poll() is None
         time.sleep(0.1)

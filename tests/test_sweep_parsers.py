@@ -63,6 +63,7 @@ def test_trainings_and_merges_are_accepted_by_llamafactory(
 
 @without("swift")
 @pytest.mark.swift
+@pytest.mark.usefixtures("own_environment")
 @pytest.mark.parametrize("sweep", SWEEPS)
 def test_grpo_and_merges_are_accepted_by_swift(
     sweep: str, tmp_path: Path, tiny_model: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch

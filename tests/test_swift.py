@@ -25,7 +25,7 @@ from swift.dataset import load_dataset
 from swift.utils import parse_args
 from torch.utils.tensorboard import SummaryWriter
 
-pytestmark = pytest.mark.swift
+pytestmark = [pytest.mark.swift, pytest.mark.usefixtures("own_environment")]
 
 RECIPE = REPO / "recipes" / "cpu" / "swift_sft.yaml"
 

@@ -43,22 +43,30 @@ from torch.distributed.run import get_args_parser
 
 from ordebug_plugin.frameworks.swift import RepairScheduler, register
 
-pytestmark = pytest.mark.swift
+pytestmark = [pytest.mark.swift, pytest.mark.usefixtures("own_environment")]
 
 RECIPES = ("grpo.yaml", "grpo_multiturn.yaml")
 
 
+@pytest.fixture(scope="module")
+def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Prompts with their tasks, which name the models of a benchmark beside them."""
+    made = tmp_path_factory.mktemp("grpo")
+    out = made / "grpo_prompts.jsonl"
+    assert main(["bench", "make", str(made / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
+    assert main(["data", "grpo", str(made / "train"), str(out), "--detail", "algebra"]) == 0
+    return out
+
+
 @pytest.fixture
-def prompts(tmp_path: Path, tiny_model: Path) -> Path:
+def prompts(tmp_path: Path, tiny_model: Path, data: Path) -> Path:
     """A clone's folder as the recipe expects it: a model to start from, and prompts with their tasks."""
     demo = tmp_path / "runs" / "demo"
     demo.mkdir(parents=True)
     (demo / "sft").symlink_to(tiny_model)
     (tmp_path / "recipes").symlink_to(REPO / "recipes")
-    assert main(["bench", "make", str(demo / "train"), "--families", "plans", "--n", "6", "--seed", "3"]) == 0
-    assert main(["data", "grpo", str(demo / "train"), str(demo / "grpo_prompts.jsonl"), "--detail", "algebra"]) == 0
-    for name in ("grpo_train.jsonl", "grpo_multiturn.jsonl"):
-        shutil.copy(demo / "grpo_prompts.jsonl", demo / name)
+    for name in ("grpo_prompts.jsonl", "grpo_train.jsonl", "grpo_multiturn.jsonl"):
+        shutil.copy(data, demo / name)
     return tmp_path
 
 
@@ -258,6 +266,7 @@ class TestGym:
 
     @pytest.fixture
     def row(self, prompts: Path) -> dict[str, Any]:
+        register()
         loaded: dict[str, Any] = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
         return loaded
 
@@ -320,13 +329,14 @@ class TestGym:
         assert "not available" in request.messages[1]["content"]
         assert scheduler._envs == {}
 
-    def test_a_hung_solver_ends_neutrally(self, row: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    def test_a_hung_solver_ends_neutrally(
+        self, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
         pool = RewardPool(hang=3.0, workers=1)
         monkeypatch.setattr("ordebug_plugin.frameworks.swift.pool", lambda: pool)
-        path = load_task(row["task"]).problem.path
-        path.unlink()
-        os.mkfifo(path)  # Gurobi waits for ever for somebody to write into it
-        scheduler, results, request = self.drive(row, [answer("GET_IIS()")], 3)
+        os.mkfifo(tmp_path / "pipe.lp")  # Gurobi waits for ever for somebody to write into it
+        hung = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": str(tmp_path / "pipe.lp")})}
+        scheduler, results, request = self.drive(hung, [answer("GET_IIS()")], 3)
         assert results[0]["done"]
         assert results[0]["rollout_infos"]["lost"]
         assert "not available" in request.messages[1]["content"]
@@ -361,6 +371,7 @@ def test_a_trajectory_is_trained_on_as_it_was_generated(tiny_model: Path, recipe
 
 
 def test_a_trajectory_may_begin_at_a_later_turn(prompts: Path) -> None:
+    register()
     row = json.loads((prompts / "runs/demo/grpo_train.jsonl").read_text().splitlines()[0])
     later = {**row, "task": json.dumps(json.loads(row["task"]) | {"history": [answer("GET_IIS()"), "nonsense"]})}
     scheduler = RepairScheduler(max_turns=3, gym_env="ordebug")

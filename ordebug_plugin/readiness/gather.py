@@ -149,10 +149,11 @@ def gather(plan: Plan, chat: Callable[[Sampling], ChatAgent], progress: Callable
     greedy, sampled = evaluation.sampling, samples.problems
     episodes = _play(plan, evaluation, chat, progress)
     answers = _play(plan, samples, chat, progress)
-    asked = [_Request(_retention_key(plan, item), item.messages, partial(_text, chat(greedy))) for item in plan.items]
+    one = chat(greedy)  # for all: a client reads the certificates of the machine, which takes longer than an answer may
+    asked = [_Request(_retention_key(plan, item), item.messages, partial(_text, one)) for item in plan.items]
     retention, _ = _ask(plan.out / RETENTION, asked, plan.concurrency, partial(progress, "retention"))
     cuts = cuts_of(episodes, plan.thresholds.cuts, plan.style)
-    begun = [_Request(_cut_key(plan, cut), cut.whole, partial(_went_on, chat(greedy))) for cut in cuts]
+    begun = [_Request(_cut_key(plan, cut), cut.whole, partial(_went_on, one)) for cut in cuts]
     said, failure = _ask(plan.out / CUTS, begun, plan.concurrency, partial(progress, "cut reasoning"))
     groups, acts = _groups(sampled, answers, plan)
     return Evidence(episodes, groups, acts, retention if plan.items else None, tuple(cuts), said, failure)
