@@ -48,8 +48,8 @@ lint: $(LF)/installed
 	$(LF)/bin/ruff format --check $(CHECKED)
 	$(LF)/bin/mypy
 
-# Two processes of pytest, also where there are more cores: each holds a framework, and starts judges and trainings of
-# its own, 2 GB in all, and tests of limits of seconds need a core that is free within them. A file is one process's, so
+# Two processes of pytest, also where there are more cores: each holds a framework (1.2 GB) and starts judges and
+# trainings of its own, and tests of limits of seconds need a core that is free within them. A file is one process's, so
 # that what its tests share is made once, and its order is that of `pytest FILE`.
 SHARED_OUT = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
 unit: setup
