@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -32,6 +34,18 @@ def test_a_file_that_cannot_be_read_is_told_with_the_line_and_what_stands_there(
         assert 'Neighboring tokens: " + y low: x >= 5 high: x "' in error
     assert main(["bench", "import", path, good, str(tmp_path / "bench")]) == 1
     assert "at line 4; Malformed term" in capsys.readouterr().err
+
+
+def test_a_file_that_is_not_utf_8_is_told_in_a_line(tmp_path: Path) -> None:
+    """In a process of its own: what gurobipy prints by itself goes past pytest."""
+    rows = b"NAME x\nROWS\n N obj\n G c1\nCOLUMNS\n x obj 1\n x c\xff1 1 q\xfe\nENDATA\n"
+    (tmp_path / "bad.mps").write_bytes(rows)
+    code = "import sys; from ordebug_plugin.cli import main; sys.exit(main(sys.argv[1:]))"
+    command = [sys.executable, "-c", code, "eval", "bad.mps", "--agent", "drop-first", "--out", "run"]
+    said = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert said.returncode == 2
+    assert "cannot read this model file: 1: Error at line 7:; x c?1 1 q?" in said.stderr
+    assert "Traceback" not in said.stderr
 
 
 def test_warnings_are_said_by_every_command_that_takes_models_of_ones_own(

@@ -16,6 +16,7 @@ _NO_NEWS = ("Read ", "Reading time =")
 _SIZE = " nonzeros"
 # A new message begins with one of these; other lines go on with the one before.
 _BEGINNINGS = ("Warning", "Error")
+_QUESTIONED = bytes(byte if byte < 0x80 else ord("?") for byte in range(256))
 
 
 def reading_messages(path: Path) -> tuple[str, ...]:
@@ -36,8 +37,9 @@ def reading_messages(path: Path) -> tuple[str, ...]:
         log = Path(folder) / "gurobi.log"
         with start_environment(OutputFlag=1, LogToConsole=0, LogFile=str(log)) as env:
             began = log.stat().st_size  # after the head of the log
+            decodable = _decodable(plain, Path(folder))
             with suppress(gp.GurobiError, UnicodeDecodeError):
-                gp.read(str(plain), env).dispose()
+                gp.read(str(decodable), env).dispose()
         text = log.read_bytes()[began:].decode("utf-8", errors="replace")
     messages: list[str] = []
     for line in filter(None, map(str.strip, text.splitlines())):
@@ -46,5 +48,28 @@ def reading_messages(path: Path) -> tuple[str, ...]:
         if messages and not line.startswith(_BEGINNINGS):
             messages[-1] += f" {line}" if messages[-1].startswith("Warning") else f"; {line}"
         else:
-            messages.append(line.replace(f" file {plain}", ""))  # who asks knows which
+            messages.append(line.replace(f" file {decodable}", ""))  # who asks knows which
     return tuple(messages)
+
+
+def _decodable(path: Path, folder: Path) -> Path:
+    """The file, or a copy with ``?`` for what is not ASCII in lines that are not UTF-8.
+
+    gurobipy prints two tracebacks on stderr for every line of the log that it cannot decode.
+    """
+    with path.open("rb") as file:
+        if all(map(_is_text, file)):
+            return path
+        file.seek(0)
+        copy = folder / f"decodable{path.suffix}"
+        with copy.open("wb") as other:
+            other.writelines(line if _is_text(line) else line.translate(_QUESTIONED) for line in file)
+    return copy
+
+
+def _is_text(line: bytes) -> bool:
+    try:
+        line.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
