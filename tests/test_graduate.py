@@ -457,6 +457,8 @@ def test_reasoning_that_cannot_be_cut(bench: Path, tmp_path: Path, said: tuple[i
         ("diversity: {samples: 1}", "at least 2"),
         ("format: {least: 90}", "format.least is a share, at most 1, not 90"),
         ("reward: {name: mine}", "no reward 'mine'"),
+        ("reward: {name: []}", "no reward []"),
+        ("deciding: [[]]", "unknown check '[]'"),
         ("faithfulness: {cuts: [0, 1]}", "between 0 and 1"),
         ("deciding: [form]", "unknown check 'form'"),
         ("[]", "holds no keys"),

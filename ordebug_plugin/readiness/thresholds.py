@@ -121,7 +121,7 @@ def _content(path: Path | None) -> dict[str, Any]:
 def _checks(path: Path | None, names: object) -> list[str]:
     if not isinstance(names, list) or not names:
         raise InputError(f"{path}: deciding is a list of checks, of {', '.join(CHECKS)}")
-    unknown = [str(name) for name in names if name not in CHECKS]
+    unknown = [str(name) for name in names if not isinstance(name, str) or name not in CHECKS]
     if unknown:
         raise InputError(f"{path}: unknown check {unknown[0]!r} in deciding; there are {', '.join(CHECKS)}")
     return [str(name) for name in names]
@@ -130,7 +130,7 @@ def _checks(path: Path | None, names: object) -> list[str]:
 def _checked(where: str, value: object, default: object) -> object:
     """A value of the default's kind."""
     if isinstance(default, str):
-        if value not in REWARDS:
+        if not isinstance(value, str) or value not in REWARDS:
             raise InputError(f"{where}: no reward {value!r}; there are {', '.join(sorted(REWARDS))}")
         return value
     if isinstance(default, list):

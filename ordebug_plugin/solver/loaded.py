@@ -147,9 +147,7 @@ class Loaded:
             return
         self.proof = None
         for name in changed(self.edits.rows, edits.rows):
-            interval = edits.row(self.shape, name)
-            empty = self.search.curved and interval.is_free and not edits.terms(self.shape, name)
-            self.rows[name].set(self.model, interval, empty=empty)
+            self.rows[name].set(self.model, edits.row(self.shape, name))
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(self.shape, name)
             # Gurobi keeps a binary within 0 and 1 by itself, but not while it is searched as continuous.

@@ -57,13 +57,16 @@ def _decodable(path: Path, folder: Path) -> Path:
 
     gurobipy prints two tracebacks on stderr for every line of the log that it cannot decode.
     """
-    with path.open("rb") as file:
-        if all(map(_is_text, file)):
-            return path
-        file.seek(0)
-        copy = folder / f"decodable{path.suffix}"
-        with copy.open("wb") as other:
-            other.writelines(line if _is_text(line) else line.translate(_QUESTIONED) for line in file)
+    try:
+        with path.open("rb") as file:
+            if all(map(_is_text, file)):
+                return path
+            file.seek(0)
+            copy = folder / f"decodable{path.suffix}"
+            with copy.open("wb") as other:
+                other.writelines(line if _is_text(line) else line.translate(_QUESTIONED) for line in file)
+    except OSError:
+        return path  # Gurobi says that it cannot be opened
     return copy
 
 

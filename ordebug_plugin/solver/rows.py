@@ -22,7 +22,7 @@ class Row:
     slack: gp.Var | None = None
     native: bool = False  # the slack column came with the file and stays
 
-    def set(self, model: gp.Model, interval: Interval, *, empty: bool = False) -> None:
+    def set(self, model: gp.Model, interval: Interval) -> None:
         """Writes an interval: as a plain sense where one will do, else as an equality with a slack column.
 
         A row is dropped by an infinite right-hand side, not removed: status and IIS are the same, and it can come back.
@@ -30,7 +30,6 @@ class Row:
         Args:
             model: The model of the row.
             interval: What it asks.
-            empty: It has no terms. Gurobi cannot be asked: until its next update it counts a slack column that went.
         """
         lower, upper = interval.lower, interval.upper
         ranged = -INFINITY < lower < upper < INFINITY
@@ -50,9 +49,6 @@ class Row:
             self.slack.LB = self.slack.UB = 0.0
         if lower == upper:
             self._write(GRB.EQUAL, upper)
-        elif interval.is_free and empty:
-            # Without presolve, Gurobi 13.0.3 calls 0 <= infinity infeasible beside a quadratic row.
-            self._write(GRB.LESS_EQUAL, 0.0)
         elif interval.is_free and self.sense == GRB.GREATER_EQUAL:
             self._write(GRB.GREATER_EQUAL, -GRB.INFINITY)
         elif lower == -math.inf:

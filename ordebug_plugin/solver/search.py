@@ -64,7 +64,6 @@ class Search:
         whole: Its binary and integer variables, where it is small and has no discrete part but them.
         kinds: The type of each of these.
         places: The place of each among the columns.
-        curved: Whether something in it is quadratic or piecewise linear.
     """
 
     model: gp.Model
@@ -74,7 +73,6 @@ class Search:
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
-    curved: bool = False
     _presolve: int = 0  # what Presolve is, where the model is searched plainly
     _used: bool = False  # whether a reset would change anything
 
@@ -82,11 +80,12 @@ class Search:
     def of(cls, model: gp.Model, work_limit: float) -> Search:
         """Prepares a model of an environment with `environment_parameters`, or a copy of such a one."""
         get = model.getAttr  # twice as fast as attributes of the model
-        plain = len(model.getVars()) + len(model.getConstrs()) <= _SMALL
-        discrete, curved = bool(get(GRB.Attr.IsMIP)), any(map(get, _CURVED))
-        linear = not curved and not (discrete and any(map(get, _DISCRETE)))
+        # Beside a quadratic row and without presolve, Gurobi 13.0.3 calls a dropped one, a·x <= infinity, infeasible.
+        plain = get(GRB.Attr.NumQConstrs) == 0 and len(model.getVars()) + len(model.getConstrs()) <= _SMALL
+        discrete = bool(get(GRB.Attr.IsMIP))
+        linear = not any(map(get, _CURVED)) and not (discrete and any(map(get, _DISCRETE)))
         more = _whole(model) if plain and linear and discrete else {}
-        search = cls(model, work_limit, plain, linear and not discrete, curved=curved, **more)
+        search = cls(model, work_limit, plain, linear and not discrete, **more)
         if not plain:
             search._set(_USUAL, work_limit)
         return search
