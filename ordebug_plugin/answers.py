@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping
 from dataclasses import fields
 from typing import Any
 
-from ordebug_plugin.edits import Edits, Interval
+from ordebug_plugin.edits import Edits
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.verdict import IIS, Audit, Relaxation, Status, Verdict
 
 

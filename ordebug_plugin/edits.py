@@ -16,61 +16,17 @@ from functools import cached_property
 
 from ordebug_plugin.actions import Action, ActionKind
 from ordebug_plugin.errors import ActionError
-from ordebug_plugin.linear import SAME, Terms, ratio, relation
+from ordebug_plugin.interval import FREE, INFINITY, Interval, scaled, sides_apart, snapped
+from ordebug_plugin.linear import SAME, Terms, ratio
 from ordebug_plugin.rewriting import read_rewriting
 
-# Gurobi treats any side or bound at or beyond this as infinite (reference manual, "Infinity").
-INFINITY = 1e20
 # Amounts below this are solver tolerance, not a repair (Gurobi's FeasibilityTol is 1e-6).
 TOLERANCE = 1e-6
-# What a side may lose where it is written to a file and read again: six digits are left in an .lp file of a number
-# below 1e-4, and of a range twelve, of which the lower side is kept as a difference from the upper one.
-_ROUNDING, _LAST_DIGITS = 1e-10, 1e-12
 # A rewritten row with smaller coefficients than this (and than in the file) is scaled up: the solver's tolerance is
 # absolute, and a row written small enough would ask for nothing.
 _LARGE_ENOUGH = 1e-2
 
 
-@dataclass(frozen=True)
-class Interval:
-    """The closed interval [lower, upper]; sides beyond ±1e20 are infinite."""
-
-    lower: float
-    upper: float
-
-    def __post_init__(self) -> None:
-        """Makes large sides infinite, so that equal models have equal intervals."""
-        if self.lower <= -INFINITY:
-            object.__setattr__(self, "lower", -math.inf)
-        if self.upper >= INFINITY:
-            object.__setattr__(self, "upper", math.inf)
-
-    @property
-    def is_free(self) -> bool:
-        """Whether the interval holds every number: a row without effect."""
-        return self.lower == -math.inf and self.upper == math.inf
-
-    @property
-    def sense(self) -> str:
-        """``<=``, ``>=`` or ``=``; ``in`` where both sides ask for something, or neither does."""
-        return relation(self.lower, self.upper)
-
-    def has_side_beside(self, old: Interval) -> bool:
-        """Whether this interval ends on a side where the old one does not, as that of a turned row does."""
-        return self.lower > -math.inf == old.lower or self.upper < math.inf == old.upper
-
-    def violation(self, value: float) -> float:
-        """Distance from `value` to the interval, 0 inside."""
-        return max(0.0, self.lower - value, value - self.upper)
-
-    def loosened_to(self, new: Interval) -> tuple[float, float]:
-        """How far `new` reaches beyond this interval, below and above; 0 where it does not."""
-        below = self.lower - new.lower if new.lower < self.lower else 0.0
-        above = new.upper - self.upper if new.upper > self.upper else 0.0
-        return below, above
-
-
-FREE = Interval(-math.inf, math.inf)
 # Ten public demonstrations write an amount that DROP does not take: DROP_CONSTRAINT(c_key_lower, 0.0). The grammar
 # must read that as a name, for a row may be called so; only the model can tell, and an exact match goes first.
 _EXTRA_NUMBER = re.compile(r"[+-]?\d+(?:\.\d*)?(?:[eE][+-]?\d+)?", re.ASCII)
@@ -185,13 +141,13 @@ def deviation(shape: Shape, edits: Edits, other: Edits) -> float:
     rows = sorted({*edits.changed_rows, *other.changed_rows})
     variables = {name for name, _ in edits.variables + other.variables}
     pairs = [(edits.variable(shape, name), other.variable(shape, name)) for name in sorted(variables)]
-    return sum(row_deviation(shape, edits, other, name) for name in rows) + sum(_sides_apart(*pair) for pair in pairs)
+    return sum(row_deviation(shape, edits, other, name) for name in rows) + sum(sides_apart(*pair) for pair in pairs)
 
 
 def row_deviation(shape: Shape, edits: Edits, other: Edits, name: str) -> float:
     """How far the sides of a row are apart in two models; inf where its terms are no multiples of each other."""
     theirs, ours = other.row(shape, name), in_terms_of(shape, edits, other, name)
-    return math.inf if ours is None else _sides_apart(ours, theirs)
+    return math.inf if ours is None else sides_apart(ours, theirs)
 
 
 def in_terms_of(shape: Shape, edits: Edits, other: Edits, name: str) -> Interval | None:
@@ -200,7 +156,7 @@ def in_terms_of(shape: Shape, edits: Edits, other: Edits, name: str) -> Interval
     if mine.is_free or not {name} & (edits.rewritten | other.rewritten):
         return mine
     factor = ratio(edits.terms(shape, name), other.terms(shape, name))
-    return None if factor is None else _scaled(mine, factor, theirs)
+    return None if factor is None else scaled(mine, factor, theirs)
 
 
 def has_lost_side(shape: Shape, edits: Edits) -> bool:
@@ -210,23 +166,6 @@ def has_lost_side(shape: Shape, edits: Edits) -> bool:
     pairs = [(shape.rows[name], new) for name, new in edits.rows]
     pairs += [(shape.variables[name], new) for name, new in edits.variables]
     return any(math.isinf(amount) for old, new in pairs for amount in old.loosened_to(new))
-
-
-def _sides_apart(one: Interval, two: Interval) -> float:
-    return _apart(one.lower, two.lower) + _apart(one.upper, two.upper)
-
-
-def _apart(one: float, two: float) -> float:
-    return 0.0 if one == two else abs(one - two)
-
-
-def _scaled(interval: Interval, factor: float, reference: Interval) -> Interval:
-    """The interval of terms that were divided by a factor; sides that meet the reference but for rounding are its."""
-    ends = sorted((interval.lower / factor, interval.upper / factor))
-    if factor == 1:
-        return interval
-    sides = zip(ends, (reference.lower, reference.upper), strict=True)
-    return Interval(*(old if math.isclose(new, old, rel_tol=SAME) else new for new, old in sides))
 
 
 def widened(intervals: Mapping[str, Interval], values: Mapping[str, float]) -> tuple[tuple[str, Interval], ...]:
@@ -326,15 +265,10 @@ def edits_between(shape: Shape, rows: Mapping[str, tuple[Terms, Interval]], boun
         if factor is None:
             edits = _with_row(shape, edits, name, interval, terms)
         else:
-            edits = _with_row(shape, edits, name, _snapped(_scaled(interval, factor, old), old))
+            edits = _with_row(shape, edits, name, snapped(scaled(interval, factor, old), old))
     for name, old in shape.variables.items():
-        edits = _with_variable(shape, edits, name, _snapped(bounds.get(name, old), old))
+        edits = _with_variable(shape, edits, name, snapped(bounds.get(name, old), old))
     return edits
-
-
-def same_sides(one: Interval, two: Interval) -> bool:
-    """Whether two intervals agree in nine digits."""
-    return _snapped(one, two) == two
 
 
 def effective(shape: Shape, name: str, bounds: Interval) -> Interval:
@@ -348,19 +282,6 @@ def effective(shape: Shape, name: str, bounds: Interval) -> Interval:
     return Interval(lower, upper)
 
 
-def _snapped(interval: Interval, reference: Interval) -> Interval:
-    """The interval, with the sides of the reference where they are the same but for rounding."""
-    room = rounding(reference)
-    sides = zip((interval.lower, interval.upper), (reference.lower, reference.upper), strict=True)
-    return Interval(*(old if math.isclose(new, old, rel_tol=SAME, abs_tol=room) else new for new, old in sides))
-
-
-def rounding(interval: Interval) -> float:
-    """How far the sides of an interval may be off after they were written to a file and read again."""
-    sizes = [abs(side) for side in (interval.lower, interval.upper) if math.isfinite(side)]
-    return max(_ROUNDING, _LAST_DIGITS * max(sizes, default=0.0))
-
-
 def _rewritten(shape: Shape, edits: Edits, action: Action) -> Edits:
     rewriting = read_rewriting(action, shape.rows, shape.variables)
     if rewriting is None:
@@ -371,11 +292,11 @@ def _rewritten(shape: Shape, edits: Edits, action: Action) -> Edits:
     old = shape.terms[name]
     factor = ratio(terms, old)
     if factor is not None:
-        return _with_row(shape, edits, name, _scaled(interval, factor, shape.rows[name]), old)
+        return _with_row(shape, edits, name, scaled(interval, factor, shape.rows[name]), old)
     largest, usual = (max((abs(value) for _, value in some), default=1.0) for some in (terms, old))
     if largest < min(usual, _LARGE_ENOUGH):
         terms = tuple((variable, value * (usual / largest)) for variable, value in terms)
-        interval = _scaled(interval, largest / usual, interval)
+        interval = scaled(interval, largest / usual, interval)
     return _with_row(shape, edits, name, interval, terms)
 
 

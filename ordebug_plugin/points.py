@@ -5,7 +5,8 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 
-from ordebug_plugin.edits import TOLERANCE, Edits, Interval, Shape, granted_sides, in_terms_of, row_deviation
+from ordebug_plugin.edits import TOLERANCE, Edits, Shape, granted_sides, in_terms_of, row_deviation
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.verdict import Audit
 

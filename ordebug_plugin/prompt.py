@@ -19,8 +19,8 @@ from ordebug_plugin.actions import (
     THINK_OPEN,
     Action,
 )
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import render_sides as _render_sides
 from ordebug_plugin.linear import render_sum, short
 from ordebug_plugin.verdict import IIS

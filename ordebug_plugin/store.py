@@ -29,7 +29,7 @@ _DEFAULT_MB = 1024
 _MB = 1 << 20
 _PATIENCE = 30.0  # seconds for another process that writes
 # The code that decides answers.
-_CODE = ("solver", "edits.py", "linear.py", "points.py", "verdict.py", "answers.py")
+_CODE = ("solver", "edits.py", "interval.py", "linear.py", "points.py", "verdict.py", "answers.py")
 
 
 class Store:

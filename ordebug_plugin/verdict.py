@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from enum import StrEnum
 
-from ordebug_plugin.edits import Interval
+from ordebug_plugin.interval import Interval
 
 
 class Status(StrEnum):

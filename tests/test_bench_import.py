@@ -13,7 +13,6 @@ import pytest
 
 from ordebug_plugin.agents import RelaxMinimal
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.generate.families import FAMILIES
@@ -23,6 +22,7 @@ from ordebug_plugin.generate.importing import import_models
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
 from ordebug_plugin.generate.themes import THEMES
 from ordebug_plugin.generate.undo import undo
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.problem import load_benchmark, load_problem, load_records
 from ordebug_plugin.rollout import play
 from ordebug_plugin.solver import Judge

@@ -3,8 +3,9 @@ import math
 import pytest
 
 from ordebug_plugin.actions import parse_action
-from ordebug_plugin.edits import FREE, NO_EDITS, Edits, Interval, Shape, apply_action, granted_sides, resolve
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, granted_sides, resolve
 from ordebug_plugin.errors import ActionError
+from ordebug_plugin.interval import FREE, Interval
 
 SHAPE = Shape(
     rows={

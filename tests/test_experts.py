@@ -13,7 +13,7 @@ from scipy.optimize import linprog
 from ordebug_plugin.actions import Action, ActionKind, parse_answer
 from ordebug_plugin.demonstrations import Recipe
 from ordebug_plugin.demonstrations.policies import MAX_TURNS, Turn, play
-from ordebug_plugin.edits import Interval, apply_all
+from ordebug_plugin.edits import apply_all
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.experts.argument import chain_of
 from ordebug_plugin.experts.chain import Chain, find_chain
@@ -22,6 +22,7 @@ from ordebug_plugin.experts.words import number, sides
 from ordebug_plugin.generate import Size, Wanted, make_benchmark
 from ordebug_plugin.generate.families import FAMILIES
 from ordebug_plugin.generate.faults import FAULTS
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms, render_sum
 from ordebug_plugin.problem import Benchmark, Problem, load_benchmark
 from ordebug_plugin.prompt import Detail, Style, render_bounds, render_sides, render_user

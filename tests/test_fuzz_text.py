@@ -18,8 +18,9 @@ from ordebug_plugin.actions import (
     parse_answer,
 )
 from ordebug_plugin.agents.completion import read_completion, read_models
-from ordebug_plugin.edits import NO_EDITS, Interval, Shape, apply_action, resolve
+from ordebug_plugin.edits import NO_EDITS, Shape, apply_action, resolve
 from ordebug_plugin.errors import ActionError
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import read_sum, render_sides, render_sum, split_sides
 from ordebug_plugin.prompt import canonical_answer, strip_labels, strip_specification
 from ordebug_plugin.rewriting import read_rewriting

@@ -15,9 +15,10 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import NO_EDITS, Edits, Interval
+from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.errors import InputError, ProblemError, SolverError
 from ordebug_plugin.guarded import GuardedJudge, hang_limit, make_judge, no_start, start_limit
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.parallel import judge_of
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration

@@ -11,10 +11,11 @@ import pytest
 
 from ordebug_plugin.agents import BUILT_IN, make_agent
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import FREE, NO_EDITS, Edits, Interval, edits_between
+from ordebug_plugin.edits import NO_EDITS, Edits, edits_between
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.generate import Wanted
 from ordebug_plugin.generate.benchmark import make_benchmark
+from ordebug_plugin.interval import FREE, Interval
 from ordebug_plugin.problem import load_benchmark, load_problem
 from ordebug_plugin.repairs.appraisal import MEASURES, appraise
 from ordebug_plugin.repairs.difference import compare, content

@@ -16,8 +16,9 @@ from pathlib import Path
 import gurobipy as gp
 import pytest
 
-from ordebug_plugin.edits import Edits, Interval
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.generate.foreign import read_linear_model
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import Status

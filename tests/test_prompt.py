@@ -5,8 +5,8 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.actions import PUBLIC_ACTIONS, ActionKind, parse_action, parse_answer
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.prompt import (
     EXTENDED_SYSTEM_PROMPT,
     MAX_LISTED_ROWS,

@@ -10,8 +10,9 @@ from typing import Any
 import pytest
 
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import FREE, Edits, Interval
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.interval import FREE, Interval
 from ordebug_plugin.problem import load_problem
 from ordebug_plugin.solver import FORMATS, Judge
 from ordebug_plugin.verdict import Status

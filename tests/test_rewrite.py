@@ -14,18 +14,7 @@ from ordebug_plugin.actions import ActionKind, parse_action
 from ordebug_plugin.cli import main
 from ordebug_plugin.data.convert import RowError, convert_row
 from ordebug_plugin.data.grpo import write_prompts
-from ordebug_plugin.edits import (
-    FREE,
-    NO_EDITS,
-    Edits,
-    Interval,
-    Shape,
-    apply_action,
-    apply_all,
-    deviation,
-    has_lost_side,
-    resolve,
-)
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, apply_action, apply_all, deviation, has_lost_side, resolve
 from ordebug_plugin.env import Outcome, RepairEnv
 from ordebug_plugin.episode import Episode
 from ordebug_plugin.errors import ActionError, ProblemError
@@ -33,6 +22,7 @@ from ordebug_plugin.evaluate.records import dump_episode, load_episodes
 from ordebug_plugin.exploits import EXPLOITS, EXTENDED_EXPLOITS, check_problem
 from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Grader, Replay, Task
+from ordebug_plugin.interval import FREE, Interval
 from ordebug_plugin.problem import Problem, load_benchmark, load_problem
 from ordebug_plugin.prompt import EXTENDED_SYSTEM_PROMPT, SYSTEM_PROMPT, Detail, Style, render_messages, render_state
 from ordebug_plugin.reward import PRESETS

@@ -8,8 +8,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ordebug_plugin.actions import parse_action
-from ordebug_plugin.edits import NO_EDITS, Edits, Interval, apply_action, resolve
+from ordebug_plugin.edits import NO_EDITS, Edits, apply_action, resolve
 from ordebug_plugin.errors import ActionError, LicenseLimitError, ProblemError, SolverError
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.restoration import Restoration
 from ordebug_plugin.solver import FORMATS, Judge

@@ -8,9 +8,10 @@ from pathlib import Path
 import pytest
 
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import FREE, Edits
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.env import RepairEnv
 from ordebug_plugin.errors import InputError, MemoryLimitError, ProblemError, SolverError
+from ordebug_plugin.interval import FREE
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.rollout import Rollout
 from ordebug_plugin.solver import Judge

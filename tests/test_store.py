@@ -15,8 +15,9 @@ import pytest
 
 from ordebug_plugin.answers import STORED, dump_answer, load_answer
 from ordebug_plugin.cli import main
-from ordebug_plugin.edits import FREE, NO_EDITS, Edits
+from ordebug_plugin.edits import NO_EDITS, Edits
 from ordebug_plugin.errors import InputError, SolverError
+from ordebug_plugin.interval import FREE
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.store import FILE

@@ -23,13 +23,14 @@ from ordebug_plugin.commands.common import (
     workers,
 )
 from ordebug_plugin.crosscheck import Agreement, CrossCheck
-from ordebug_plugin.edits import Edits, Interval
+from ordebug_plugin.edits import Edits
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.evaluate.recorded import style_of
 from ordebug_plugin.evaluate.replay import Replayed, replay_run
 from ordebug_plugin.evaluate.run import load_run
 from ordebug_plugin.files import write_text
 from ordebug_plugin.guarded import make_judge
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.problem import Problem, load_benchmark
 from ordebug_plugin.solver import gurobi_version
 from ordebug_plugin.verify.crosschecked import cross_check_lines, cross_check_record, cross_check_states

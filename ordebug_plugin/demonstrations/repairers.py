@@ -15,9 +15,9 @@ import math
 import random
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.env import Observation
 from ordebug_plugin.experts.situation import Move
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.prompt import Detail, Style, render_answer
 
 # Share of answers by the hurried repairer, unless told otherwise.

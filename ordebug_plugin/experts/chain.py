@@ -11,7 +11,7 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from ordebug_plugin.edits import Interval
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 
 # Longer arguments help nobody.

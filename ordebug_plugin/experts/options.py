@@ -7,8 +7,8 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.experts.situation import Situation
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.scoring import feasibility_preservation, minimality_ratio, optimality_preservation
 from ordebug_plugin.verdict import Relaxation, Status
 

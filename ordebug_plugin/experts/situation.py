@@ -12,9 +12,10 @@ from enum import StrEnum
 from functools import cached_property
 
 from ordebug_plugin.actions import Action, ActionKind
-from ordebug_plugin.edits import Edits, Interval, apply_action, apply_all, resolve
+from ordebug_plugin.edits import Edits, apply_action, apply_all, resolve
 from ordebug_plugin.env import Observation
 from ordebug_plugin.errors import ActionError
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms, render_sides, render_sum
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import Detail, Style

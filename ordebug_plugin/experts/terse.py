@@ -6,9 +6,9 @@ numbers stand in the order of the prompt and in its spelling, so that to copy an
 
 from __future__ import annotations
 
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.experts.situation import Element, Situation
 from ordebug_plugin.experts.words import number
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.prompt import render_sides
 
 

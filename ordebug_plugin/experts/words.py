@@ -6,7 +6,7 @@ import math
 import random
 from collections.abc import Sequence
 
-from ordebug_plugin.edits import Interval
+from ordebug_plugin.interval import Interval
 
 # How many times too much, in words.
 _TIMES = {

@@ -9,9 +9,9 @@ import re
 from collections.abc import Set
 from dataclasses import replace
 
-from ordebug_plugin.edits import Interval
 from ordebug_plugin.errors import ProblemError
 from ordebug_plugin.generate.model import Column, LinearModel, Row, Sense
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge

@@ -6,7 +6,8 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape, edits_between, effective, same_sides
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape, edits_between, effective
+from ordebug_plugin.interval import Interval, same_sides
 from ordebug_plugin.linear import SAME, Terms, render_sides, render_sum, short
 from ordebug_plugin.outline import Outline
 from ordebug_plugin.problem import Problem

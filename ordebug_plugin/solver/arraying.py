@@ -9,7 +9,8 @@ from gurobipy import GRB
 from scipy.sparse import csr_matrix
 
 from ordebug_plugin.arrays import Arrays, Floats
-from ordebug_plugin.edits import INFINITY, Edits
+from ordebug_plugin.edits import Edits
+from ordebug_plugin.interval import INFINITY
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.outlining import outline
 

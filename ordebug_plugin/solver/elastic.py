@@ -15,7 +15,8 @@ from dataclasses import replace
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import INFINITY, Edits, widened
+from ordebug_plugin.edits import Edits, widened
+from ordebug_plugin.interval import INFINITY
 from ordebug_plugin.points import activity
 from ordebug_plugin.solver.loaded import SIZE_LIMITED, Elastic, Loaded
 from ordebug_plugin.solver.search import Found, Search

@@ -13,7 +13,8 @@ from typing import Any
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import FREE, Edits
+from ordebug_plugin.edits import Edits
+from ordebug_plugin.interval import FREE
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.others import parts
 from ordebug_plugin.verdict import IIS

@@ -11,8 +11,9 @@ from dataclasses import dataclass, field
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import NO_EDITS, Edits, Interval, Shape
+from ordebug_plugin.edits import NO_EDITS, Edits, Shape
 from ordebug_plugin.errors import MemoryLimitError, ProblemError, SolverError
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 from ordebug_plugin.model_files import model_file
 from ordebug_plugin.problem import Problem

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import INFINITY, Interval
+from ordebug_plugin.interval import INFINITY, Interval
 from ordebug_plugin.linear import Terms
 
 

@@ -11,15 +11,16 @@ from typing import Any
 
 import gurobipy as gp
 
-from ordebug_plugin.edits import Edits, Interval, effective, rounding
+from ordebug_plugin.edits import Edits, effective
 from ordebug_plugin.errors import InputError, OrdebugError, SolverError
+from ordebug_plugin.interval import Interval, rounding
 from ordebug_plugin.problem import load_problem
 from ordebug_plugin.solver.loaded import Loaded, read
 from ordebug_plugin.solver.others import others
 from ordebug_plugin.solver.outlining import outline
 
 FORMATS = (".lp", ".mps")
-# An .lp file loses the 16th digit of some numbers, and what is said of sides in `edits.rounding`.
+# An .lp file loses the 16th digit of some numbers, and what is said of sides in `interval.rounding`.
 _LAST_DIGITS = 1e-12
 # Gurobi gives every name of an MPS file away where one of them has a colon, or two are the same. So it writes these.
 _PLACEHOLDER = "__ordebug_{}__"

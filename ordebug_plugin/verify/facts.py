@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from ordebug_plugin.edits import FREE, NO_EDITS, Edits
+from ordebug_plugin.edits import NO_EDITS, Edits
+from ordebug_plugin.interval import FREE
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.verdict import IIS, Status

@@ -8,7 +8,8 @@ from __future__ import annotations
 import math
 from collections.abc import Iterable, Sequence
 
-from ordebug_plugin.edits import Interval, Shape
+from ordebug_plugin.edits import Shape
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 
 _MOST_DIGITS = 6
