@@ -300,9 +300,10 @@ def is_feasible(
         return bool(made.Status == GRB.OPTIMAL)
 
 
-def fresh(env: gp.Env, model: Model) -> tuple[str, float | None]:
-    """Status and objective of a state, built and solved by itself."""
+def fresh(env: gp.Env, model: Model, presolve: int = -1) -> tuple[str, float | None]:
+    """Status and objective of a state, built and solved by itself, with Gurobi's presolve or (0) without."""
     with build(env, model) as made:
+        made.Params.Presolve = presolve
         return optimize(made)
 
 

@@ -308,6 +308,8 @@ STATE = {
     damaged_records({"dataset": ["a.jsonl#3"], "model": "m"}),
     damaged_records(LINE),
 )
+@example({}, {"dataset": "\ud800"}, {})
+@example({}, {"dataset": "\0"}, {})
 def test_odd_logs_of_a_training(folder: Path, state: object, arguments: object, line: object) -> None:
     place = folder / "training"
     place.mkdir(exist_ok=True)
@@ -351,6 +353,9 @@ def stages(path: Path) -> None:
 
 @fuzz
 @given(st.sampled_from(SWEEPS).flatmap(lambda text: damaged_records(yaml.safe_load(text))))
+@example({**yaml.safe_load(SWEEPS[0]), "serve": {"batch": None}})
+@example({**yaml.safe_load(SWEEPS[0]), "sft": {"base": "\ufffe", "recipe": "r.yaml"}})
+@example({**yaml.safe_load(SWEEPS[0]), "eval": {"options": [[]]}})
 def test_an_odd_sweep(folder: Path, sweep: object) -> None:
     path = folder / "sweep.yaml"
     path.write_text(json.dumps(sweep))

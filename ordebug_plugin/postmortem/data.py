@@ -123,7 +123,10 @@ def _find(path: str, places: Sequence[Path]) -> tuple[Path | None, str]:
     """Where a path leads; or None, and why that is not known."""
     if os.path.isabs(path):
         return (Path(path), "") if os.path.exists(path) else (None, f"{path} is not there (any more)")
-    candidates = dict.fromkeys(Path(os.path.realpath(place / path)) for place in places)
+    try:
+        candidates = dict.fromkeys(Path(os.path.realpath(place / path)) for place in places)
+    except ValueError:  # a NUL in it, or half of a pair of surrogates
+        return None, f"{path!r} is no path"
     found = [one for one in candidates if os.path.exists(one)]
     if not found:
         around = f"in {places[0]}" if len(places) == 1 else f"from {places[0]}, a folder around it, or the one at hand"

@@ -301,8 +301,8 @@ def deployment(programs: Programs, section: Mapping[str, Any], checkpoint: Path)
         checkpoint=checkpoint,
         swift=programs.swift,
         name=_SERVED,
-        batch=int(section.get("batch", 8)),
-        kind=str(section.get("kind", "qwen3")),
+        batch=8 if section.get("batch") is None else section["batch"],
+        kind=str(section.get("kind") or "qwen3"),
         options=tuple(swift_options(section.get("options") or {})),
     )
 

@@ -11,8 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
+from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.errors import InputError
 from ordebug_plugin.serving import find_program
 
@@ -107,4 +106,12 @@ def _yaml_word(value: Any) -> str:
     if value is None or isinstance(value, bool):
         return json.dumps(value)
     text = str(value)
-    return json.dumps(text) if isinstance(value, str) and yaml.safe_load(text) != text else text
+    return json.dumps(text) if isinstance(value, str) and not _is_itself(text) else text
+
+
+def _is_itself(text: str) -> bool:
+    """Whether YAML reads a text as that text."""
+    try:
+        return bool(parse_yaml(text) == text)
+    except ValueError:
+        return False
