@@ -127,7 +127,7 @@ class Cluster:
 def check_head(address: str, seconds: float = _GREETING) -> None:
     """Finds out whether something like a cluster's head is at an address: Ray itself tries for minutes.
 
-    An address without host and port, as ``auto``, is left to Ray.
+    An address without host and port, as ``auto``, is left to Ray, and so is one that Ray reaches through a proxy.
 
     Args:
         address: As ``ray.init`` takes it.
@@ -137,11 +137,11 @@ def check_head(address: str, seconds: float = _GREETING) -> None:
         InputError: Nobody listens there, nobody answers, or something else does.
     """
     host, _, port = address.removeprefix("ray://").rpartition(":")
-    if not host or not port.isdecimal():
+    if not host or not port.isdecimal() or _is_on("RAY_grpc_enable_http_proxy"):
         return
     try:
         with socket.create_connection((host.strip("[]"), int(port)), seconds) as connection:
-            if os.environ.get("RAY_USE_TLS", "0") == "1":  # by which the first word is another
+            if _is_on("RAY_USE_TLS"):  # by which the first word is another
                 return
             connection.sendall(_PREFACE)
             with connection.makefile("rb") as incoming:
@@ -152,6 +152,11 @@ def check_head(address: str, seconds: float = _GREETING) -> None:
         raise _no_cluster(address, getattr(error, "strerror", None) or error) from error
     if len(head) < 9 or head[3] != 4:
         raise _no_cluster(address, "what listens there is no Ray (the port of `ray start --head` is 6379)")
+
+
+def _is_on(variable: str) -> bool:
+    """As Ray reads its variables."""
+    return os.environ.get(variable, "0").lower() in ("1", "true")
 
 
 def _no_cluster(address: str, reason: object) -> InputError:

@@ -206,6 +206,19 @@ class TestHead:
         with server(lambda n, body: (200, "")) as (url, _), pytest.raises(InputError, match="listens there is no Ray"):
             check_head(url.removeprefix("http://").removesuffix("/v1"))
 
+    @pytest.mark.parametrize("value", ["1", "true", "True"])
+    def test_one_behind_tls_is_left_to_ray(
+        self, listener: socket.socket, monkeypatch: pytest.MonkeyPatch, value: str
+    ) -> None:
+        """It says nothing to who does not speak TLS."""
+        monkeypatch.setenv("RAY_USE_TLS", value)
+        check_head("{}:{}".format(*listener.getsockname()), seconds=0.2)
+
+    def test_one_behind_a_proxy_is_left_to_ray(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        """It may have no way there but the proxy."""
+        monkeypatch.setenv("RAY_grpc_enable_http_proxy", "true")
+        check_head(f"127.0.0.1:{free_port()}")
+
     def test_none_where_ray_finds_it_itself(self) -> None:
         for address in ("auto", "local", "ray://somewhere", "anyscale://somewhere"):
             check_head(address)

@@ -334,8 +334,11 @@ class TestGym:
     ) -> None:
         pool = RewardPool(hang=3.0, workers=1)
         monkeypatch.setattr("ordebug_plugin.frameworks.swift.pool", lambda: pool)
-        os.mkfifo(tmp_path / "pipe.lp")  # Gurobi waits for ever for somebody to write into it
-        hung = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": str(tmp_path / "pipe.lp")})}
+        path = Path(shutil.copy(load_task(row["task"]).problem.path, tmp_path))
+        hung = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": str(path)})}
+        load_task(hung["task"])  # while there is a file: it refuses a pipe, and remembers what it has read
+        path.unlink()
+        os.mkfifo(path)  # Gurobi waits for ever for somebody to write into it
         scheduler, results, request = self.drive(hung, [answer("GET_IIS()")], 3)
         assert results[0]["done"]
         assert results[0]["rollout_infos"]["lost"]

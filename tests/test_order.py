@@ -1,0 +1,74 @@
+"""Every question alone, asked of a judge without a past, against the same questions in any order: the same bits.
+
+`ORDEBUG_SEQUENCES=1000 pytest tests/test_order.py` draws as many models.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from ordebug_plugin.edits import NO_EDITS
+from ordebug_plugin.errors import SolverError
+from ordebug_plugin.problem import Problem
+from ordebug_plugin.solver import Judge, conflict, search
+from tests import drawn
+from tests.test_differential import after
+from tests.toys import write_problem
+
+MODELS = int(os.environ.get("ORDEBUG_SEQUENCES", "30"))
+Question = Callable[[Judge], object]
+
+
+def questions(rng: random.Random, problem: Problem, model: drawn.Model) -> list[Question]:
+    """All that can be asked about the model as loaded and after each of three actions, and of restored ones."""
+    state, edits, fixed, states = model, NO_EDITS, set[str](), [NO_EDITS]
+    with Judge() as judge:
+        for _ in range(3):
+            text, state = drawn.draw_action(rng, model, state, fixed)
+            edits = after(judge, problem, edits, text)
+            states.append(edits)
+    asked: list[Question] = []
+    for _ in range(2):
+        restoration, _restored = drawn.draw_restoration(rng, model)
+        asked += [
+            lambda judge, what=restoration: judge.restored(problem, what),
+            lambda judge, what=restoration: judge.can_hold(problem, what),
+        ]
+    for kind in (Judge.solve, Judge.iis, Judge.is_irreducible, Judge.is_hairline, Judge.relaxation, Judge.audit):
+        asked += [lambda judge, kind=kind, edits=edits: kind(judge, problem, edits) for edits in states]
+    return asked
+
+
+def answer(judge: Judge, question: Question) -> str:
+    try:
+        return repr(question(judge))
+    except SolverError as error:  # nothing to audit
+        return repr(error)
+
+
+@pytest.mark.parametrize("plain_work", [search._PLAIN_WORK, 1e-5], ids=["plain", "tried again"])
+def test_an_answer_does_not_depend_on_what_was_asked_before(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, plain_work: float
+) -> None:
+    """Nor where the limit of the plain search ends most of them, and Gurobi is asked again with all it has."""
+    monkeypatch.setattr(search, "_PLAIN_WORK", plain_work)
+    monkeypatch.setattr(conflict, "_IIS_WORK", min(conflict._IIS_WORK, 100 * plain_work))
+    for number in range(MODELS):
+        rng = random.Random(f"order {number}")
+        model = drawn.draw(rng)
+        while not model.is_discrete and rng.random() < 0.8:
+            model = drawn.draw(rng)
+        problem = write_problem(tmp_path / f"{number}.mps", drawn.mps(model))
+        asked = questions(rng, problem, model)
+        alone = []
+        for question in asked:
+            with Judge() as judge:
+                alone.append(answer(judge, question))
+        with Judge() as judge:
+            for place in rng.sample(range(len(asked)), len(asked)):
+                assert answer(judge, asked[place]) == alone[place], f"model {number}, question {place}"
