@@ -137,6 +137,7 @@ class Answer:
 
 
 _SPACE = " \t\r\n"
+_SHORT = 20_000  # characters of an answer that may be remembered: a server can send megabytes
 # Possessive (`++`), so that a megabyte of digits or blanks is given up in one pass and not in as many as it is long.
 _NUMBER = re.compile(r"[+-]?(?:(?:\d++\.?\d*+|\.\d++)(?:[eE][+-]?\d++)?|inf|infinity)", re.ASCII)
 _CALL = re.compile(r"([A-Za-z_]+)[ \t]*+(?:\((.*)\))?[ \t]*", re.DOTALL)
@@ -145,7 +146,6 @@ _ACTING = re.compile(r"(?:(?i:action)\s*:|(?:" + "|".join(ActionKind) + r")\b\s*
 _SECOND_CALL = re.compile(r"\)[\s,;.&]*+(?:and|then)?\s*+(?:" + "|".join(ActionKind) + r")\b\s*(?:\(|$)")
 
 
-@lru_cache(maxsize=32)  # an answer is looked at by several, one after the other
 def parse_answer(text: str, actions: tuple[ActionKind, ...] = EXTENDED_ACTIONS) -> Answer:
     """Takes a whole answer apart; total: malformed text gives an `Answer` with `error`, never an exception.
 
@@ -153,6 +153,10 @@ def parse_answer(text: str, actions: tuple[ActionKind, ...] = EXTENDED_ACTIONS) 
         text: The canonical answer (see `prompt.canonical_answer` for servers that move or open the think text).
         actions: The actions that there are.
     """
+    return _remembered(text, actions) if len(text) <= _SHORT else _parsed(text, actions)
+
+
+def _parsed(text: str, actions: tuple[ActionKind, ...]) -> Answer:
     head, closed, tail = text.rpartition(THINK_CLOSE)
     think: str | None = None
     if closed:
@@ -166,6 +170,9 @@ def parse_answer(text: str, actions: tuple[ActionKind, ...] = EXTENDED_ACTIONS) 
     except ActionError as error:
         return Answer(think, None, str(error), False)
     return Answer(think, action, None, well_formed=alone and bool(think and think.strip()))
+
+
+_remembered = lru_cache(maxsize=32)(_parsed)  # an answer is looked at by several, one after the other
 
 
 def _find_action(tail: str, actions: Sequence[ActionKind]) -> tuple[Action, bool]:

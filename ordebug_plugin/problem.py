@@ -25,6 +25,8 @@ MODEL_SUFFIXES = (".mps", ".mps.gz", ".lp", ".lp.gz")
 INDEX_NAME = "dataset.json"
 # Of an uncompressed model file; no episode could be played on a larger one.
 MOST_BYTES = 1 << 30
+# Bytes of a line of an MPS file, its end counted, that Gurobi survives whatever stands in it (`solver.reading`).
+LONGEST_LINE = 480
 _PIECE = 1 << 20
 # A single model file `oven.mps` is described by `oven.spec.txt` beside it.
 SPECIFICATION_SUFFIX = ".spec.txt"
@@ -43,8 +45,8 @@ class Problem:
         truth: What is known about the fault.
         specification: What the model should say, where that is written down.
         extended: Whether the action set is the extended one, with REWRITE_CONSTRAINT; else the public one.
-        longest_line: Bytes in the longest line of the model file, uncompressed, its end counted; None where nobody has
-            looked. Gurobi may not survive long ones.
+        short_lines: Size (bytes) and time of change (ns) of the model file when every line of it was found to be of at
+            most `LONGEST_LINE` bytes, its end counted; None where nobody has looked, or some line is longer.
     """
 
     id: str
@@ -55,7 +57,7 @@ class Problem:
     truth: Truth = UNKNOWN
     specification: Specification | None = None
     extended: bool = False
-    longest_line: int | None = field(default=None, compare=False)
+    short_lines: tuple[int, int] | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True)
@@ -108,9 +110,9 @@ def load_problem(path: Path, *, extended: bool = False) -> Problem:
     """
     beside = path.with_name(_stem(path) + SPECIFICATION_SUFFIX)
     specification = _load_specification(beside) if beside.exists() else None
-    content_hash, longest_line = _look_at(path)
+    content_hash, short_lines = _look_at(path)
     return Problem(
-        _stem(path), path, content_hash, specification=specification, extended=extended, longest_line=longest_line
+        _stem(path), path, content_hash, specification=specification, extended=extended, short_lines=short_lines
     )
 
 
@@ -156,7 +158,7 @@ def _read_record(record: object, root: Path) -> Problem:
     truth, extended = read_truth(record), is_extended(record)
     if not extended and any(action.kind not in PUBLIC_ACTIONS for action in truth.fix):
         raise ProblemError('the fix is not among the public actions: the record needs "action_set": "extended"')
-    content_hash, longest_line = _look_at(model)
+    content_hash, short_lines = _look_at(model)
     return Problem(
         id=problem_id,
         path=model,
@@ -166,7 +168,7 @@ def _read_record(record: object, root: Path) -> Problem:
         truth=truth,
         extended=extended,
         specification=None if described is None else _load_specification(described),
-        longest_line=longest_line,
+        short_lines=short_lines,
     )
 
 
@@ -207,16 +209,26 @@ def _stem(path: Path) -> str:
     raise ProblemError(f"{path} is not a model file: its name must end in {', '.join(MODEL_SUFFIXES)}")
 
 
-def _look_at(path: Path) -> tuple[str, int]:
-    """The hash of a model file's content, and the bytes of its longest line."""
+def _look_at(path: Path) -> tuple[str, tuple[int, int] | None]:
+    """The hash of a model file's content, and what `Problem.short_lines` says."""
     _stem(path)
     digest, longest, unfinished = hashlib.sha256(), 0, 0
+    stamp = file_stamp(path)
     for piece in model_bytes(path):
         digest.update(piece)
         lengths = [len(line) + 1 for line in piece.split(b"\n")]
         lengths[0] += unfinished
         longest, unfinished = max(longest, *lengths), lengths[-1] - 1
-    return digest.hexdigest(), longest
+    return digest.hexdigest(), stamp if longest <= LONGEST_LINE else None
+
+
+def file_stamp(path: Path) -> tuple[int, int] | None:
+    """Size and time of change of a file, by which it is told from what is written there later; None where it is not."""
+    try:
+        found = path.stat()
+    except (OSError, ValueError):
+        return None
+    return found.st_size, found.st_mtime_ns
 
 
 def model_bytes(path: Path) -> Iterator[bytes]:

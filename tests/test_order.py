@@ -15,7 +15,8 @@ import pytest
 from ordebug_plugin.edits import NO_EDITS
 from ordebug_plugin.errors import SolverError
 from ordebug_plugin.problem import Problem
-from ordebug_plugin.solver import Judge, conflict, search
+from ordebug_plugin.solver import FORMATS, Judge, conflict, search
+from ordebug_plugin.verdict import Status
 from tests import drawn
 from tests.test_differential import after
 from tests.toys import write_problem
@@ -25,7 +26,7 @@ Question = Callable[[Judge], object]
 
 
 def questions(rng: random.Random, problem: Problem, model: drawn.Model) -> list[Question]:
-    """All that can be asked about the model as loaded and after each of three actions, and of restored ones."""
+    """Nearly all that can be asked about the model as loaded and after each of three actions, and of restored ones."""
     state, edits, fixed, states = model, NO_EDITS, set[str](), [NO_EDITS]
     with Judge() as judge:
         for _ in range(3):
@@ -39,6 +40,8 @@ def questions(rng: random.Random, problem: Problem, model: drawn.Model) -> list[
             lambda judge, what=restoration: judge.restored(problem, what),
             lambda judge, what=restoration: judge.can_hold(problem, what),
         ]
+    for edits in states:
+        asked += [lambda judge, edits=edits, form=form: judge.written(problem, edits, form) for form in FORMATS]
     for kind in (Judge.solve, Judge.iis, Judge.is_irreducible, Judge.is_hairline, Judge.relaxation, Judge.audit):
         asked += [lambda judge, kind=kind, edits=edits: kind(judge, problem, edits) for edits in states]
     return asked
@@ -72,3 +75,15 @@ def test_an_answer_does_not_depend_on_what_was_asked_before(
         with Judge() as judge:
             for place in rng.sample(range(len(asked)), len(asked)):
                 assert answer(judge, asked[place]) == alone[place], f"model {number}, question {place}"
+
+
+def test_presolve_of_one_question_is_not_that_of_the_next(tmp_path: Path) -> None:
+    """An IIS of a MIP is sought with presolve, with which Gurobi 13.0.3 calls this unbounded one optimal."""
+    model = drawn.draw(random.Random("sequence 4525"))
+    problem = write_problem(tmp_path / "a.mps", drawn.mps(model))
+    with Judge() as judge:
+        unbounded = after(judge, problem, NO_EDITS, "RELAX_CONSTRAINT(r1, 0.5)")
+        infeasible = after(judge, problem, NO_EDITS, "UPDATE_BOUNDS(x3, 5, 5)")
+        assert judge.iis(problem, infeasible) is not None
+        assert judge.solve(problem, unbounded).status is Status.UNBOUNDED
+        assert judge.solve(problem).status is Status.UNBOUNDED

@@ -54,6 +54,7 @@ def find_iis(loaded: Loaded, edits: Edits) -> IIS | None:
     search.presolve(True)
     if loaded.proof != edits or not goes_on_from_proof(loaded, edits):
         search.reset()  # after edit and undo, the IIS would otherwise depend on the path taken
+    loaded.proof = None  # computeIIS uses it up
     minimal = _compute(model)
     if not minimal and search.plain:
         with search.unbridled(_IIS_WORK):

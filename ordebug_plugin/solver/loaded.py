@@ -201,7 +201,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     """
     with model_file(problem) as file:
         try:
-            with readable(file, problem.path, problem.longest_line) as path:
+            with readable(file, problem.path, problem.short_lines) as path:
                 model = gp.read(str(path), env)
         except UnicodeEncodeError as error:
             raise ProblemError(f"{problem.path}: Gurobi takes no such name of a file: {error}") from error

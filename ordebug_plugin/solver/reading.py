@@ -8,14 +8,13 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from ordebug_plugin.errors import ProblemError, SolverError
-from ordebug_plugin.problem import model_bytes
+from ordebug_plugin.problem import LONGEST_LINE, file_stamp, model_bytes
 
 _PACKED, _MPS = ".gz", ".mps"
-_LONGEST = 480
 
 
 @contextmanager
-def readable(path: Path, said: Path | None = None, longest_line: int | None = None) -> Iterator[Path]:
+def readable(path: Path, said: Path | None = None, short_lines: tuple[int, int] | None = None) -> Iterator[Path]:
     """A model file under a name that Gurobi can be given.
 
     Gurobi has a shell unpack a compressed file by its name, and what that says is carried out: a benchmark with a file
@@ -27,7 +26,7 @@ def readable(path: Path, said: Path | None = None, longest_line: int | None = No
     Args:
         path: The file.
         said: What errors call it; by default its path.
-        longest_line: See `Problem`; looked for where it is not known.
+        short_lines: See `Problem`; the lines are looked at where it is not known, or the file is another by now.
 
     Raises:
         ProblemError: It cannot be unpacked, or is too large, or has such a line.
@@ -35,7 +34,7 @@ def readable(path: Path, said: Path | None = None, longest_line: int | None = No
     """
     said = said or path
     if not path.name.endswith(_PACKED):
-        if longest_line is None or longest_line > _LONGEST:
+        if short_lines is None or file_stamp(path) != short_lines:
             _check_lines(said, path)
         yield path
         return
@@ -55,13 +54,13 @@ def _check_lines(said: Path, plain: Path) -> None:
         return
     try:
         with plain.open("rb") as file:
-            if max(map(len, file), default=0) <= _LONGEST:
+            if max(map(len, file), default=0) <= LONGEST_LINE:
                 return
             file.seek(0)
-            number = next(number for number, line in enumerate(file, 1) if len(line) > _LONGEST)
+            number = next(number for number, line in enumerate(file, 1) if len(line) > LONGEST_LINE)
     except OSError as error:
         raise ProblemError(f"model file {said} cannot be read: {error.strerror}") from error
     raise ProblemError(
-        f"{said}, line {number}: longer than {_LONGEST} bytes, which Gurobi may not survive: shorten the names, or "
+        f"{said}, line {number}: longer than {LONGEST_LINE} bytes, which Gurobi may not survive: shorten the names, or "
         "save the model as .lp"
     )

@@ -105,15 +105,16 @@ class Search:
         if self.whole and not doubtful:
             self.presolve(True)
             self.model.optimize()
-            # Nothing else is taken from it: with presolve, Gurobi 13.0.3 calls some unbounded MIPs optimal.
-            if self.model.getAttr(GRB.Attr.Status) == GRB.INFEASIBLE:
-                return Found(GRB.INFEASIBLE)
+            found = _found(self.model)
+            # No other answer is taken from it: with presolve, Gurobi 13.0.3 calls some unbounded MIPs optimal.
+            if found.status in (GRB.INFEASIBLE, GRB.TIME_LIMIT):
+                return found
             self.model.reset()
         if self.whole:
             self.presolve(False)
-            found = self._optimize_continuous()
-            if found is not None:
-                return found
+            continuous = self._optimize_continuous()
+            if continuous is not None:
+                return continuous
         self.model.optimize()
         found = _found(self.model)
         if self.plain and found.status not in _ANSWERS:
