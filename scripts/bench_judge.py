@@ -13,6 +13,7 @@ Parts (--only NAME takes some of them):
   episodes  problems of the benchmark, one after the other, up to 5 repairs each; every state is new to our judge.
             Repairs of kinds and sizes as often as gpt-5.2-chat chose them in the public data; and dropping the first
             row of the IIS, as its heuristic does
+            Beside each, the naive loop of an author who knows Gurobi well: one thread, attributes read in bulk
   turns     the former with turns that change nothing: half the repairs come after a GET_IIS, a tenth after a name that
             is none
   repeats   the same again: questions that were answered before (status, objective, IIS), and rewards of known answers
