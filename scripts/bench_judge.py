@@ -22,7 +22,7 @@ Parts (--only NAME takes some of them):
             without the state before the answer; and "2 workers": ours with two processes, as trainings have it on two
             cores
   growth    LPs of 10 to 1900 rows, drawn by seed
-  workers   two processes beside one, as the commands have them, every state new: 8 rounds of the benchmark
+  workers   two processes beside one, as the commands have them, every state new: 40 rounds of the benchmark
   memory    resident memory of a process for every model kept, after an episode on each
   gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
 """
