@@ -15,7 +15,7 @@ LOCKED := --quiet --upgrade --python-version 3.11 --extra dev --no-annotate --no
 
 help:
 	@echo "make demo    set up, SFT of a tiny model in LLaMA-Factory, GRPO in ms-swift, Gurobi as the judge: 15 minutes"
-	@echo "make test    set up, lint, type-check, and run all tests"
+	@echo "make test    set up, lint, type-check, and run all tests: 12 minutes"
 	@echo "make setup   only the two environments, .venvs/llamafactory and .venvs/swift"
 	@echo "make extras  check that every extra of pyproject.toml resolves"
 	@echo "make clean   delete .venvs and runs, all results included"
