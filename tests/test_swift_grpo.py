@@ -17,6 +17,7 @@ import yaml
 
 from ordebug_plugin.cli import main
 from ordebug_plugin.env import RepairEnv
+from ordebug_plugin.errors import InputError, SolverError
 from ordebug_plugin.postmortem.finding import judge_training
 from ordebug_plugin.postmortem.training import read_training
 from ordebug_plugin.prompt import Detail, Style, render_messages
@@ -207,6 +208,21 @@ def test_server_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: p
     assert (known.model_type, known.template, known.enable_thinking) == ("qwen3", "qwen3", True)
     assert (known.host, known.port, known.served_model_name) == ("127.0.0.1", 8000, "sft")
     assert (known.vllm_tensor_parallel_size, known.max_batch_size) == (2, 8)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "error", "reason"),
+    [
+        ("ORDEBUG_RAY", "127.0.0.1:6379", InputError, "unset ORDEBUG_RAY"),
+        ("GRB_LICENSE_FILE", "/nonexistent/gurobi.lic", SolverError, "Gurobi cannot start"),
+    ],
+)
+def test_a_training_whose_rewards_cannot_be_computed_does_not_begin(
+    monkeypatch: pytest.MonkeyPatch, name: str, value: str, error: type[Exception], reason: str
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(error, match=reason):
+        register()
 
 
 def test_every_reward_is_registered_under_its_name(prompts: Path) -> None:
