@@ -78,7 +78,7 @@ class Cluster:
             InputError: Ray is not installed, or the cluster cannot be reached.
             SolverError: A node has other versions than this one, or nobody does the work.
         """
-        ray = self.connect()
+        ray = _connected(self.address)
         task = ray.remote(num_cpus=1, max_retries=_RETRIES)(_work)
         ours = _versions()
         slots = self._slots(ray)
@@ -110,14 +110,6 @@ class Cluster:
             for reference in running:  # nobody's result any more
                 ray.cancel(reference, force=True)
         return results
-
-    def connect(self) -> Any:
-        """Ray, connected to this cluster; a process has one connection, until it ends.
-
-        Raises:
-            InputError: Ray is not installed, or there is no cluster.
-        """
-        return _connected(self.address)
 
     def _slots(self, ray: Any) -> int:
         cpus = max(1, int(ray.cluster_resources().get("CPU", 0)))
@@ -164,6 +156,11 @@ def _no_cluster(address: str, reason: object) -> InputError:
 
 
 def _connected(address: str) -> Any:
+    """Ray, connected to a cluster; a process has one connection, until it ends.
+
+    Raises:
+        InputError: Ray is not installed, or there is no cluster.
+    """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     try:
         import ray  # noqa: PLC0415  # an extra, and slow to import

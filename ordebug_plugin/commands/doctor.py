@@ -20,11 +20,9 @@ from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.guarded import probe_licence
 from ordebug_plugin.solver import gurobi_version
 from ordebug_plugin.solver.configuration import FILE_VARIABLE
+from ordebug_plugin.solver.environment import ADVICE
 
 State = Literal["ok", "note", "broken"]
-
-# Where every other command sends its user whose licence is refused.
-_TO_HERE = "Check the licence with `ordebug doctor`"
 
 
 @dataclass(frozen=True)
@@ -72,7 +70,7 @@ def _gurobi() -> Finding:
     try:
         licence = probe_licence()
     except OrdebugError as error:
-        return Finding("Gurobi", "broken", str(error).replace(_TO_HERE, _what_to_check()))
+        return Finding("Gurobi", "broken", str(error).replace(ADVICE, _what_to_check()))
     size = (
         "up to 2000 rows and 2000 columns; for larger models see docs/limits.md, licences"
         if licence.limited

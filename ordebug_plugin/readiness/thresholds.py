@@ -11,6 +11,7 @@ from typing import Any
 
 from ordebug_plugin.documents import parse_yaml
 from ordebug_plugin.errors import InputError
+from ordebug_plugin.fields import is_number
 from ordebug_plugin.metrics import RR_TURNS
 from ordebug_plugin.reward_functions import REWARDS
 
@@ -134,16 +135,16 @@ def _checked(where: str, value: object, default: object) -> object:
             raise InputError(f"{where}: no reward {value!r}; there are {', '.join(sorted(REWARDS))}")
         return value
     if isinstance(default, list):
-        if not isinstance(value, list) or not value or not all(_is_number(one) and 0 < one < 1 for one in value):
+        if not isinstance(value, list) or not value or not all(_is_amount(one) and 0 < one < 1 for one in value):
             raise InputError(f"{where}: a list of shares between 0 and 1, not {value!r}")
         return value
-    if not _is_number(value) or (isinstance(default, int) and not isinstance(value, int)):
+    if not _is_amount(value) or (isinstance(default, int) and not isinstance(value, int)):
         raise InputError(f"{where}: a {'whole ' if isinstance(default, int) else ''}number, not {value!r}")
     return value
 
 
-def _is_number(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value < float("inf")
+def _is_amount(value: object) -> bool:
+    return is_number(value) and value >= 0
 
 
 def _check_values(path: Path | None, values: Mapping[str, Mapping[str, Any]]) -> None:

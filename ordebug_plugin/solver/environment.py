@@ -7,6 +7,9 @@ import gurobipy as gp
 from ordebug_plugin.errors import SolverError
 from ordebug_plugin.solver.configuration import configuration
 
+# What whoever met a refused licence is told to do; the doctor says something else in its place.
+ADVICE = "Check the licence with `ordebug doctor`"
+
 
 def start_environment(**parameters: float | str) -> gp.Env:
     """A Gurobi environment of one thread, silent unless its parameters say otherwise.
@@ -22,6 +25,6 @@ def start_environment(**parameters: float | str) -> gp.Env:
         said = set_by_user.without_secrets(str(error))
     # Not `from error`: its text may hold a secret, and a traceback would show it.
     raise SolverError(
-        f"Gurobi cannot start with {set_by_user.kind}: {said}. Check the licence with `ordebug doctor`; where none is "
+        f"Gurobi cannot start with {set_by_user.kind}: {said}. {ADVICE}; where none is "
         "set, the licence inside gurobipy's own wheel is used, which works offline up to 2000 rows and 2000 columns."
     )

@@ -224,8 +224,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     sides = model.getAttr(GRB.Attr.RHS)
     intervals = {name: _interval(*row) for name, *row in zip(row_names, rows.senses, sides, strict=True)}
     slack_columns = set()
-    for name in [name for name, place in rows.names.items() if rows.senses[place] == GRB.EQUAL]:
-        place = rows.names[name]
+    for name, place in [row for row in rows.names.items() if rows.senses[row[1]] == GRB.EQUAL]:
         slack = _range_column(model, constrs[place], written_rows[place])
         if slack is not None:
             intervals[name] = _range(model, constrs[place], sides[place], slack)

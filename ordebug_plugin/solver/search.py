@@ -24,7 +24,7 @@ _PLAIN_WORK = 0.02
 # What ends the plain search; anything else (its work limit, numerical trouble) is tried again. Gurobi's TimeLimit is
 # our patience, which is over.
 _ANSWERS = frozenset({GRB.OPTIMAL, GRB.INFEASIBLE, GRB.UNBOUNDED, GRB.INF_OR_UNBD, GRB.TIME_LIMIT})
-# What a model has that is not an LP or MIP. The first three count as discrete: without IsMIP there are none.
+# What a model has that is not an LP or MIP; what is discrete about it, it has only where IsMIP says so.
 _DISCRETE = ("NumSOS", "NumGenConstrs", "IsMultiObj")
 _CURVED = ("NumQConstrs", "NumQNZs", "NumPWLObjVars")
 OVERDUE = "Gurobi did not return in time, although within its WorkLimit: the machine is overloaded"

@@ -136,10 +136,7 @@ class Run:
                 grade(RewardPool(workers=0), groups)
 
             def naive(looks: int = looks) -> None:
-                for group in groups:
-                    for script in group:
-                        for turn in range(2 - looks, 2):
-                            naive_state(self.env, script.problem.path, script.actions[:turn])
+                self._look(groups, looks)
 
             figures[title] = summary(alternate(self.repeats, ours, naive), n, "rewards")
             show(title, figures[title])
@@ -167,10 +164,7 @@ class Run:
             with timed(ours):
                 grade(pool, groups)
             with timed(naive):
-                for group in groups:
-                    for script in group:
-                        for turn in range(2):
-                            naive_state(self.env, script.problem.path, script.actions[:turn])
+                self._look(groups, 2)
         ratios = [theirs[0] / mine[0] for mine, theirs in zip(ours, naive, strict=True)]
         figures = {
             "rewards": n,
@@ -184,6 +178,13 @@ class Run:
             flush=True,
         )
         return figures
+
+    def _look(self, groups: list[list[Script]], looks: int) -> None:
+        """The naive loop's looks at every answer: at the state after it, and with two at the one before."""
+        for group in groups:
+            for script in group:
+                for turn in range(2 - looks, 2):
+                    naive_state(self.env, script.problem.path, script.actions[:turn])
 
     def _drawn(self, rows: int, number: int) -> Script:
         path = self.scratch / f"lp{rows}-{number}.lp"
