@@ -8,19 +8,48 @@ integer, or a second row, although one row has no whole solution anyway (2 x = 2
 from __future__ import annotations
 
 from collections.abc import Collection
+from dataclasses import replace
 from typing import Any
 
 import gurobipy as gp
 from gurobipy import GRB
 
 from ordebug_plugin.edits import Edits
-from ordebug_plugin.interval import FREE
+from ordebug_plugin.interval import FREE, Interval
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.others import parts
 from ordebug_plugin.verdict import IIS
 
 # Work units for one point, which exists where the element is needed and is mostly found at once.
 _CHECK_WORK = 0.02
+_BINARY = Interval(0.0, 1.0)
+
+
+def for_whole(loaded: Loaded, edits: Edits, iis: IIS) -> IIS | None:
+    """The same conflict as an IIS of the MIP, where that is certain; None where it is not.
+
+    Of the elements of an IIS of an LP all but one, whichever it is, are linearly independent: their Farkas multipliers
+    are all positive, and with a second dependency one of them could be made 0 (Carathéodory), which leaves a smaller
+    IIS. So, whichever is left out, some rational direction leads deeper into each of the others, where all of them are
+    inequalities, and a multiple of it is whole: they have whole points too. A range, which is an equation with a
+    continuous column of its own, is satisfied by that whatever the other columns are. An equation without one may lack
+    whole points (2 x = 29), and is left to Gurobi.
+
+    Binaries stay within 0 and 1, and no element says so: where there are any, this holds of a single row only.
+
+    Args:
+        loaded: The model.
+        edits: What was changed.
+        iis: An irreducible IIS of its relaxation under these edits.
+    """
+    shape = loaded.shape
+    if not shape.binaries:
+        sides = (edits.row(shape, name) for name in iis.rows)
+        return None if any(side.lower == side.upper for side in sides) else iis
+    if len(iis.rows) != 1 or any(name not in shape.binaries for name in iis.bounds):
+        return None
+    own = all(edits.variable(shape, name) == _BINARY for name in iis.bounds)
+    return replace(iis, bounds=()) if own else None
 
 
 def is_doubtful(loaded: Loaded) -> bool:

@@ -88,7 +88,6 @@ class Loaded:
     it back leaves it at another place in the matrix, where Gurobi may come to another of several answers.
     """
 
-    model: gp.Model
     search: Search
     shape: Shape
     rows: Rows
@@ -106,6 +105,12 @@ class Loaded:
     # The model's relaxation, made when first asked for (`elastic`).
     elastic: Elastic | None = None
     _copy: Loaded | None = None
+
+    @property
+    def model(self) -> gp.Model:
+        """The model inside Gurobi, with integrality (`Search.relax`)."""
+        self.search.relax(False)
+        return self.search.model
 
     def rewritten(self, rewrites: tuple[tuple[str, Terms], ...]) -> Loaded:
         """The model with these rows rewritten, carrying no other edits than that: itself where there are none.
@@ -136,7 +141,7 @@ class Loaded:
         model = self.search.copy()
         constrs, columns = model.getConstrs(), model.getVars()
         search = Search.of(model, self.search.work_limit)
-        return Loaded(model, search, self.shape, self.rows.of(constrs, columns), columns, self.places, self.edits)
+        return Loaded(search, self.shape, self.rows.of(constrs, columns), columns, self.places, self.edits)
 
     def carry(self, edits: Edits) -> None:
         """Changes the Gurobi model from the edits it carries to others: only what differs is touched.
@@ -148,7 +153,7 @@ class Loaded:
             return
         self.proof = None
         for name in changed(self.edits.rows, edits.rows):
-            self.rows[name].set(self.model, edits.row(self.shape, name))
+            self.rows[name].set(self.search.model, edits.row(self.shape, name))
         for name in changed(self.edits.variables, edits.variables):
             bounds = edits.variable(self.shape, name)
             # Gurobi keeps a binary within 0 and 1 by itself, but not while it is searched as continuous.
@@ -189,7 +194,7 @@ class Loaded:
         for other in (self.elastic, self.pure):
             if other is not None:
                 other.dispose()
-        self.model.dispose()
+        self.search.model.dispose()
 
 
 def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
@@ -248,7 +253,7 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
         aliases={unique: name for unique, name in renamed if unique != name},
         terms=RowTerms(model, rows, dict(zip(places, names, strict=True))),
     )
-    return Loaded(model, Search.of(model, work_limit), shape, rows, columns, place_of)
+    return Loaded(Search.of(model, work_limit), shape, rows, columns, place_of)
 
 
 def _of_kind(places: Mapping[str, int], kinds: list[str], kind: str) -> frozenset[str]:

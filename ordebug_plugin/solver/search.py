@@ -73,6 +73,7 @@ class Search:
     whole: tuple[gp.Var, ...] = ()
     kinds: tuple[str, ...] = ()
     places: tuple[int, ...] = ()
+    is_relaxed: bool = False  # whether these are continuous at the moment
     _presolve: int = 0  # what Presolve is, where the model is searched plainly
     _used: bool = False  # whether a reset would change anything
 
@@ -103,6 +104,7 @@ class Search:
         """
         self.reset()
         if self.whole and not doubtful:
+            self.relax(False)
             self.presolve(True)
             self.model.optimize()
             found = _found(self.model)
@@ -111,10 +113,10 @@ class Search:
                 return found
             self.model.reset()
         if self.whole:
-            self.presolve(False)
-            continuous = self._optimize_continuous()
-            if continuous is not None:
-                return continuous
+            relaxation = self.optimize_relaxation()
+            if self._answers(relaxation):
+                return relaxation
+            self.relax(False)
         self.model.optimize()
         found = _found(self.model)
         if self.plain and found.status not in _ANSWERS:
@@ -137,28 +139,33 @@ class Search:
             self.model.setParam("Presolve", value)
             self._presolve = int(value)
 
-    def _optimize_continuous(self) -> Found | None:
-        """Solves without integrality; None where that does not answer the question with it.
+    def relax(self, wanted: bool) -> None:
+        """Makes the whole variables of a small MIP continuous, or whole again. Either takes half as long as a solve."""
+        if self.whole and wanted != self.is_relaxed:
+            self.model.setAttr(GRB.Attr.VType, self.whole, [GRB.CONTINUOUS] * len(self.kinds) if wanted else self.kinds)
+            self.is_relaxed = wanted
+
+    def optimize_relaxation(self) -> Found:
+        """Solves a small MIP without integrality, and leaves it so."""
+        self.presolve(False)
+        self.relax(True)
+        self.model.optimize()
+        return _found(self.model)
+
+    def _answers(self, relaxation: Found) -> bool:
+        """Whether what was found without integrality is the answer with it.
 
         A point that happens to be whole is optimal, and a model without a point has no whole one either.
         """
-        self.model.setAttr(GRB.Attr.VType, self.whole, [GRB.CONTINUOUS] * len(self.whole))
-        try:
-            self.model.optimize()
-            found = _found(self.model)
-        finally:
-            self.model.setAttr(GRB.Attr.VType, self.whole, self.kinds)  # in effect before the next question
-        if found.status == GRB.INFEASIBLE:
-            return found
-        values = found.values
-        if found.status != GRB.OPTIMAL or values is None:
-            return None
-        whole = [values[place] for place in self.places]
-        return found if all(abs(value - round(value)) < _WHOLE for value in whole) else None
+        if relaxation.status != GRB.OPTIMAL or relaxation.values is None:
+            return relaxation.status == GRB.INFEASIBLE
+        whole = [relaxation.values[place] for place in self.places]
+        return all(abs(value - round(value)) < _WHOLE for value in whole)
 
     def copy(self) -> gp.Model:
-        """A copy of the model as it stands, with the parameters of the environment."""
+        """A copy of the model as it stands, whole, with the parameters of the environment."""
         self.presolve(False)
+        self.relax(False)
         self.model.update()
         return self.model.copy()
 
