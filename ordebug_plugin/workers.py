@@ -10,6 +10,7 @@ import atexit
 import gc
 import os
 import pickle
+import selectors
 import signal
 import subprocess
 import sys
@@ -20,7 +21,7 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
-from multiprocessing.connection import Connection, wait
+from multiprocessing.connection import Connection
 from typing import Any
 
 from ordebug_plugin.redaction import keyless
@@ -43,10 +44,12 @@ HANG_VARIABLE = "ORDEBUG_HANG"
 KILLABLE_VARIABLE = "ORDEBUG_KILLABLE"
 # Thresholds of the garbage collector, which leaves alone what stays: else it takes up to a tenth of the time.
 GARBAGE = (100_000, 50, 100)
-# A call waits in the pipe of a busy worker, so that none is idle until this process wakes up, but a small one alone:
-# while a pipe is full, nobody would look at the time.
-_AHEAD = 2
-_SMALL = 16_384  # bytes
+# Calls wait in the pipe of a busy worker, so that none is idle until this process wakes up: one, and of short calls as
+# many as take it so long. This process then need not wake up for each: it would take a core from a worker.
+_LEAD = 0.02  # seconds
+_MOST = 32
+# Bytes; only small calls wait: while a pipe is full, nobody would look at the time.
+_SMALL = 16_384
 _NAP = 0.2  # seconds; `futures` says why
 
 
@@ -98,8 +101,9 @@ class Workers:
 
     def __init__(self, n: int) -> None:
         self._n = n
-        self._idle: list[_Worker] = []
-        self._busy: dict[Connection, _Worker] = {}
+        self._all: list[_Worker] = []
+        self._pipes = selectors.DefaultSelector()
+        self._pace = _LEAD  # seconds that a call takes, of late
         self._lock = threading.Lock()
         # Theirs to use and ours to remove: one that is killed cannot.
         self._scratch: tempfile.TemporaryDirectory[str] | None = None
@@ -129,34 +133,46 @@ class Workers:
         with self._lock:
             results: list[Any] = [None] * len(calls)
             waiting = deque(range(len(calls)))
+            self._pace = _LEAD
 
             def end(number: int, result: Any) -> None:
                 results[number] = result
                 on_end(number, result)
 
             try:
-                while waiting or self._busy:
+                while waiting or self._busy():
                     self._send(function, calls, waiting, timeout, end)
                     self._receive(waiting, timeout, end)
             finally:
-                # Not empty after an exception alone: what these would answer is nobody's result any more.
-                while self._busy:
-                    self._busy.popitem()[1].kill()
+                # There are some after an exception alone: what these would answer is nobody's result any more.
+                for worker in self._busy():
+                    self._end(worker)
             return results
 
     def close(self) -> None:
         """Ends the processes; the next call starts others."""
-        for worker in [*self._idle, *self._busy.values()]:
-            worker.kill()
-        self._idle.clear()
+        while self._all:
+            self._end(self._all[0])
         if self._scratch is not None:
             self._scratch.cleanup()
             self._scratch = None
 
+    def _busy(self) -> list[_Worker]:
+        return [worker for worker in self._all if worker.calls]
+
     def _start(self) -> _Worker:
         if self._scratch is None:
             self._scratch = tempfile.TemporaryDirectory(prefix="ordebug-workers-", ignore_cleanup_errors=True)
-        return _Worker(self._scratch.name)
+        worker = _Worker(self._scratch.name)
+        self._all.append(worker)
+        self._pipes.register(worker.pipe, selectors.EVENT_READ, worker)
+        return worker
+
+    def _end(self, worker: _Worker) -> None:
+        if not worker.pipe.closed:  # else an interrupt came between, the last time
+            self._pipes.unregister(worker.pipe)
+        worker.kill()
+        self._all.remove(worker)
 
     def _send(
         self,
@@ -166,55 +182,75 @@ class Workers:
         timeout: float,
         end: Callable[[int, Any], None],
     ) -> None:
-        """Gives every worker a call, and where more than one for each are left, a second one to wait behind it."""
+        """Gives every worker a call, and where more than one for each are left, others to wait behind it."""
         while waiting:
-            behind = None
-            if not self._idle and len(self._busy) == self._n:
-                behind = min(self._busy.values(), key=lambda busy: len(busy.calls))
-                if len(behind.calls) >= _AHEAD or len(waiting) <= self._n:
-                    return
-            message = pickle.dumps((function, calls[waiting[0]]))
-            if behind is not None and len(message) > _SMALL:
+            fresh, room = False, max(2, min(int(_LEAD / self._pace), _MOST, len(waiting) // self._n))
+            worker = min(self._all, key=lambda one: len(one.calls), default=None)
+            if worker is None or (worker.calls and len(self._all) < self._n):
+                worker, fresh = self._start(), True
+            free = not worker.calls
+            if not free and (len(worker.calls) > room // 2 or len(waiting) <= self._n):
                 return
-            fresh = behind is None and not self._idle
-            worker = behind or (self._start() if fresh else self._idle.pop())
+            share = [waiting[place] for place in range(1 if room == 2 else room - len(worker.calls))]
+            message = pickle.dumps((function, [calls[number] for number in share]))
+            if len(message) > _SMALL and len(share) > 1:
+                del share[1:]
+                message = pickle.dumps((function, [calls[share[0]]]))
+            if len(message) > _SMALL and not free:
+                return
+            if free:
+                worker.deadline = time.monotonic() + timeout
+            before = list(worker.calls)
+            worker.calls.extend(share)  # before they are sent: it never seems idle with something in hand
             try:
                 worker.pipe.send_bytes(message)
             except OSError:  # it died since its last call, or cannot even start
-                if worker.calls:
+                worker.calls = deque(before)
+                if not free:
                     return  # what it has in hand is lost, which is for `_receive` to find out
-                worker.kill()
+                self._end(worker)
                 if fresh:
                     end(waiting.popleft(), Lost("a process to judge it did not start"))
                 continue
-            if not worker.calls:
-                worker.deadline = time.monotonic() + timeout
-            worker.calls.append(waiting.popleft())
-            self._busy[worker.pipe] = worker
+            for _ in share:
+                waiting.popleft()
 
     def _receive(self, waiting: deque[int], timeout: float, end: Callable[[int, Any], None]) -> None:
         """Waits until a worker answers, dies, or has had its time."""
-        until = min((worker.deadline for worker in self._busy.values()), default=0.0)
-        ready = wait(list(self._busy), min(_NAP, max(0.0, until - time.monotonic())))
-        for pipe, worker in list(self._busy.items()):
-            if pipe in ready:
-                try:
-                    result = pickle.loads(pipe.recv_bytes())
-                except (EOFError, OSError):
-                    result = Lost("the process that judged it died")
-            elif worker.deadline <= time.monotonic():
-                result = Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
-            else:
-                continue
-            number = worker.calls.popleft()
-            worker.deadline = time.monotonic() + timeout
-            if isinstance(result, Lost):
-                worker.kill()
-                waiting.extendleft(reversed(worker.calls))  # they did not begin
-            if isinstance(result, Lost) or not worker.calls:
-                del self._busy[pipe]
-            if not isinstance(result, Lost) and not worker.calls:
-                self._idle.append(worker)
+        busy = self._busy()
+        if waiting and busy and min(len(worker.calls) for worker in busy) * self._pace > _LEAD / 2:
+            time.sleep(_LEAD / 4)  # nobody will be idle before that
+        until = min((worker.deadline for worker in busy), default=0.0)
+        ready = self._pipes.select(min(_NAP, max(0.0, until - time.monotonic())))
+        while ready:
+            for key, _ in ready:
+                self._take(key.data, self._read(key.data), waiting, timeout, end)
+            if waiting and len(self._busy()) < self._n:
+                return
+            ready = self._pipes.select(0.0)
+        now = time.monotonic()
+        for worker in [worker for worker in self._busy() if worker.deadline <= now]:
+            lost = Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
+            self._take(worker, lost, waiting, timeout, end)
+
+    def _read(self, worker: _Worker) -> Any:
+        try:
+            seconds, result = pickle.loads(worker.pipe.recv_bytes())
+        except (EOFError, OSError):
+            return Lost("the process that judged it died")
+        self._pace = max(1e-6, self._pace + (seconds - self._pace) / 8)
+        return result
+
+    def _take(
+        self, worker: _Worker, result: Any, waiting: deque[int], timeout: float, end: Callable[[int, Any], None]
+    ) -> None:
+        """Takes the result of the first of the calls that a worker has; one that died between two maps has none."""
+        number = worker.calls.popleft() if worker.calls else None
+        worker.deadline = time.monotonic() + timeout
+        if isinstance(result, Lost):
+            waiting.extendleft(reversed(worker.calls))  # they did not begin
+            self._end(worker)
+        if number is not None:
             end(number, result)
 
 
@@ -228,7 +264,10 @@ def serve() -> None:
     gc.set_threshold(*GARBAGE)
     try:
         while True:
-            function, call = pickle.loads(pipe.recv_bytes())
-            pipe.send_bytes(pickle.dumps(function(*call)))
+            function, share = pickle.loads(pipe.recv_bytes())
+            for call in share:
+                began = time.perf_counter()
+                result = function(*call)
+                pipe.send_bytes(pickle.dumps((time.perf_counter() - began, result)))
     except (EOFError, OSError):
         return

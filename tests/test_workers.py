@@ -34,6 +34,24 @@ def test_results_come_in_order_and_a_lost_worker_is_a_named_loss() -> None:
     assert [ends[number] for number in range(12)] == results
 
 
+def nap_or_die(number: int) -> int:
+    if number == 400:
+        time.sleep(60.0)
+    if number in (700, 701):
+        os.kill(os.getpid(), signal.SIGKILL)
+    return number
+
+
+def test_of_many_short_calls_only_those_that_hang_or_die_are_lost() -> None:
+    """Short calls wait behind each other by the dozen."""
+    results: list[object] = [None] * 1000
+    run_each(nap_or_die, [(number,) for number in range(1000)], workers=2, on_end=results.__setitem__, hang=1.0)
+    lost = {number: result for number, result in enumerate(results) if result != number}
+    assert list(lost) == [400, 700, 701]
+    assert "did not return within 1 s" in str(lost[400])
+    assert lost[700] == lost[701] == Lost("the process that judged it died")
+
+
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
 @pytest.mark.parametrize("whom", ["command", "group"])
 def test_an_interrupted_command_leaves_no_process_and_no_folder(
