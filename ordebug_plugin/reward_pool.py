@@ -108,6 +108,11 @@ class RewardPool:
         logger.warning("environment: a turn could not be computed, its trajectory is neutral: %s", result)
         return None
 
+    def close(self) -> None:
+        """Ends its processes, if it has any; the next batch starts others."""
+        if isinstance(self._workers, Workers):
+            self._workers.close()
+
     def _grade(self, asked: Mapping[Key, tuple[Task, tuple[str, ...]]]) -> dict[Key, Components]:
         """The components of what is asked; what could not be judged is left out and logged."""
         found = {key: self._known[key] for key in asked if key in self._known}

@@ -163,6 +163,7 @@ class Run:
             grade(pool, [[self._drawn(10, number)] for number in range(8)])
             with timed(ours):
                 grade(pool, groups)
+            pool.close()
             with timed(naive):
                 self._look(groups, 2)
         ratios = [theirs[0] / mine[0] for mine, theirs in zip(ours, naive, strict=True)]
