@@ -26,7 +26,7 @@ from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
 from ordebug_plugin.guarded import hang_limit, no_start, start_limit
 from ordebug_plugin.redaction import keyless
-from ordebug_plugin.workers import HANG_VARIABLE, KILLABLE_VARIABLE
+from ordebug_plugin.workers import GARBAGE, HANG_VARIABLE, KILLABLE_VARIABLE
 
 _HEAD = struct.Struct("!Q")  # length of the message that follows
 _PIECE = 1 << 18  # bytes read at once
@@ -251,8 +251,7 @@ def serve() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the run, which then closes the socket
     handle, work_limit, models_kept = sys.argv[1:]
     host = Host(float(work_limit), int(models_kept))
-    # The garbage collector leaves alone what stays; else it takes a tenth of the time.
-    gc.set_threshold(100_000, 50, 100)
+    gc.set_threshold(*GARBAGE)
     with socket.socket(fileno=int(handle)) as pipe, pipe.makefile("rb") as incoming:
         try:
             while head := incoming.read(_HEAD.size):

@@ -23,6 +23,7 @@ from ordebug_plugin.solver.rows import Row, Rows, RowTerms, changed
 from ordebug_plugin.solver.search import OUT_OF_MEMORY, Search
 
 SIZE_LIMITED = 10010  # Gurobi's error where a model is too large for the licence
+_EMPTY = Shape({}, {})
 _READ_ERRORS = frozenset({0, 10003, 10012})  # what gurobipy gives for a file it cannot open, or cannot parse
 
 
@@ -149,7 +150,7 @@ class Loaded:
         Args:
             edits: They rewrite the rows that this model has rewritten (`rewritten`).
         """
-        if edits == self.edits:
+        if edits is self.edits or edits == self.edits:
             return
         self.proof = None
         for name in changed(self.edits.rows, edits.rows):
@@ -182,7 +183,7 @@ class Loaded:
         if self.pure is not None:
             self.pure.dispose()
         self._copy = self.pure = None
-        terms, self.shape = weakref.ref(self.shape.terms), Shape({}, {})
+        terms, self.shape = weakref.ref(self.shape.terms), _EMPTY
         if (kept := terms()) is not None:
             dict(kept)
         self.dispose()
@@ -227,7 +228,10 @@ def read(problem: Problem, env: gp.Env, work_limit: float) -> Loaded:
     row_names = _unique(written_rows)
     rows = Rows({name: place for place, name in enumerate(row_names)}, constrs, model.getAttr(GRB.Attr.Sense))
     sides = model.getAttr(GRB.Attr.RHS)
-    intervals = {name: _interval(*row) for name, *row in zip(row_names, rows.senses, sides, strict=True)}
+    intervals = {
+        name: Interval(-math.inf if sense == GRB.LESS_EQUAL else side, math.inf if sense == GRB.GREATER_EQUAL else side)
+        for name, sense, side in zip(row_names, rows.senses, sides, strict=True)
+    }
     slack_columns = set()
     for name, place in [row for row in rows.names.items() if rows.senses[row[1]] == GRB.EQUAL]:
         slack = _range_column(model, constrs[place], written_rows[place])
@@ -291,12 +295,6 @@ def _range_column(model: gp.Model, constr: gp.Constr, row: str) -> gp.Var | None
         ):
             return column if abs(model.getCoeff(constr, column)) == 1 else None
     return None
-
-
-def _interval(sense: str, rhs: float) -> Interval:
-    if sense == GRB.LESS_EQUAL:
-        return Interval(-math.inf, rhs)
-    return Interval(rhs, math.inf if sense == GRB.GREATER_EQUAL else rhs)
 
 
 def _range(model: gp.Model, constr: gp.Constr, rhs: float, slack: gp.Var) -> Interval:
