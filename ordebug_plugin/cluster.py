@@ -7,6 +7,7 @@ hangs is killed and named as on one machine. A task whose node is lost is done a
 from __future__ import annotations
 
 import logging
+import math
 import os
 import platform
 import signal
@@ -21,7 +22,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from ordebug_plugin import __version__
-from ordebug_plugin.errors import InputError, SolverError
+from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.model_files import pack, unpacked
 from ordebug_plugin.solver import gurobi_version
 from ordebug_plugin.workers import Lost, Workers
@@ -116,6 +117,41 @@ class Cluster:
         return cpus if self.most is None else min(self.most, cpus)
 
 
+class Relay:
+    """A cluster that is spoken to by a process of its own: ms-swift takes a Ray connected in its process for its own.
+
+    Args:
+        cluster: The cluster.
+    """
+
+    def __init__(self, cluster: Cluster) -> None:
+        self._cluster, self._process = cluster, Workers(1)
+
+    def map(self, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], timeout: float) -> list[Any]:
+        """As `Cluster.map`.
+
+        Args:
+            function: See there.
+            calls: See there.
+            timeout: See there.
+
+        Raises:
+            InputError: See there.
+            SolverError: See there; or the process died.
+        """
+        # The cluster's own limits end it.
+        (answer,) = self._process.map(_relayed, [(self._cluster, function, calls, timeout)], math.inf)
+        if isinstance(answer, Lost):
+            raise SolverError(f"the process that speaks to the Ray cluster at {self._cluster.address} died")
+        if isinstance(answer, OrdebugError):
+            raise answer
+        return list(answer)
+
+    def close(self) -> None:
+        """Ends the process; the next call starts another."""
+        self._process.close()
+
+
 def check_head(address: str, seconds: float = _GREETING) -> None:
     """Finds out whether something like a cluster's head is at an address: Ray itself tries for minutes.
 
@@ -144,6 +180,15 @@ def check_head(address: str, seconds: float = _GREETING) -> None:
         raise _no_cluster(address, getattr(error, "strerror", None) or error) from error
     if len(head) < 9 or head[3] != 4:
         raise _no_cluster(address, "what listens there is no Ray (the port of `ray start --head` is 6379)")
+
+
+def _relayed(
+    cluster: Cluster, function: Callable[..., Any], calls: Sequence[tuple[Any, ...]], timeout: float
+) -> list[Any] | OrdebugError:
+    try:
+        return cluster.map(function, calls, timeout)
+    except OrdebugError as error:
+        return error
 
 
 def _is_on(variable: str) -> bool:

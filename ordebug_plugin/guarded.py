@@ -90,7 +90,7 @@ def probe_licence() -> Licence:
     """
     processes, seconds = Workers(1), start_limit(hang_limit(DEFAULT_WORK_LIMIT))
     try:
-        (result,) = processes.map(_probe, [()], seconds)
+        (result,) = processes.map(licence_or_error, [()], seconds)
     except OSError as error:
         raise SolverError(f"a process to start Gurobi in cannot be started: {error}") from error
     finally:
@@ -102,7 +102,8 @@ def probe_licence() -> Licence:
     return result  # type: ignore[no-any-return]
 
 
-def _probe() -> Licence | OrdebugError:
+def licence_or_error() -> Licence | OrdebugError:
+    """The licence in use, or why there is none: what `probe_licence` has a process find out. Raises nothing."""
     try:
         return solver.probe_licence()
     except OrdebugError as error:

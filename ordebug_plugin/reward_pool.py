@@ -17,10 +17,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
-from ordebug_plugin.cluster import Cluster
-from ordebug_plugin.errors import InputError, OrdebugError
+from ordebug_plugin.cluster import Cluster, Relay
+from ordebug_plugin.errors import InputError, OrdebugError, SolverError
 from ordebug_plugin.grading import MAX_ANSWER, REWARD_PATIENCE, REWARD_WORK_LIMIT, Grader, Task
-from ordebug_plugin.guarded import hang_limit
+from ordebug_plugin.guarded import check_gurobi, hang_limit, licence_or_error, start_limit
 from ordebug_plugin.parallel import Crew
 from ordebug_plugin.prompt import Style
 from ordebug_plugin.reward import Components
@@ -72,7 +72,7 @@ class RewardPool:
         self._limits = limits
         self._hang = hang_limit(limits.work_limit) if hang is None else hang
         workers = default_crew() if workers is None else workers
-        self._workers = workers if isinstance(workers, Cluster) else Workers(workers) if workers else None
+        self._workers = Relay(workers) if isinstance(workers, Cluster) else Workers(workers) if workers else None
         self._known: dict[Key, Components] = {}
         self._last: tuple[list[Key | None], dict[Key, Components]] = ([], {})
         self._lock = threading.Lock()
@@ -110,7 +110,7 @@ class RewardPool:
 
     def close(self) -> None:
         """Ends its processes, if it has any; the next batch starts others."""
-        if isinstance(self._workers, Workers):
+        if self._workers is not None:
             self._workers.close()
 
     def _grade(self, asked: Mapping[Key, tuple[Task, tuple[str, ...]]]) -> dict[Key, Components]:
@@ -165,6 +165,28 @@ def default_crew() -> Crew:
     """
     address = os.environ.get(RAY_VARIABLE)
     return Cluster(address) if address else default_workers()
+
+
+def check_crew() -> None:
+    """Finds out, before a training begins, that its rewards can be computed by `default_crew`.
+
+    Raises:
+        InputError: An environment variable makes no sense; Ray is not installed, or there is no cluster.
+        SolverError: Gurobi cannot start, here or on the cluster.
+    """
+    crew = default_crew()
+    if not isinstance(crew, Cluster):
+        check_gurobi(work_limit=REWARD_WORK_LIMIT)
+        return
+    relay, seconds = Relay(crew), start_limit(hang_limit(REWARD_WORK_LIMIT))
+    try:
+        (result,) = relay.map(licence_or_error, [()], seconds)
+    finally:
+        relay.close()
+    if isinstance(result, OrdebugError):
+        raise result
+    if isinstance(result, Lost):
+        raise SolverError(f"Gurobi does not start on the Ray cluster at {crew.address}: {result.reason}")
 
 
 def default_workers() -> int:

@@ -127,6 +127,20 @@ class TestTwoNodes:
         assert found == RewardPool(workers=0).components(tasks, texts)
         assert None not in found
 
+    def test_a_trainer_stays_without_a_ray_of_its_own(self, nodes: Any, bench: Path) -> None:
+        """ms-swift takes a Ray that is connected in its process for the one that it is to train on."""
+        script = (
+            "import sys; from pathlib import Path; from ordebug_plugin.grading import Task\n"
+            "from ordebug_plugin.problem import load_benchmark; from ordebug_plugin.reward_pool import *\n"
+            "check_crew(); tasks = [Task(one) for one in load_benchmark(Path(sys.argv[1])).problems]\n"
+            f"found = RewardPool().components(tasks, [[{answer('DROP_CONSTRAINT(high)')!r}]] * len(tasks))\n"
+            "print(sum(one is not None for one in found), 'ray' in sys.modules)"
+        )
+        environment = {**os.environ, "PYTHONPATH": str(REPO), "ORDEBUG_RAY": nodes.address}
+        command = [sys.executable, "-c", script, str(bench)]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=240, check=False)
+        assert done.stdout.split() == ["12", "False"], done.stderr
+
     def test_a_call_that_ends_its_process_or_hangs_is_a_named_loss(self, nodes: Any) -> None:
         cluster = Cluster(nodes.address, 1)
         died, kept = cluster.map(exits, [(True,), (False,)], 60.0)

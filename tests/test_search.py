@@ -35,6 +35,30 @@ End
 """
 
 
+UNBOUNDED_WITHOUT_SPARE = """
+Minimize
+ x0 + x1 + x2 + x3 + x4
+Subject To
+ r0: - 0.5 x0 + 0.75 x1 + 2.75 x4 <= -7.666666666666667
+ r1: 0.5 x1 + 0.5 x2 - 0.75 x4 <= 7.333333333333333
+ r2: 0.75 x0 + 0.75 x1 + 0.75 x2 >= 4.666666666666667
+ r3: - 0.5 x1 - 1.75 x3 - 1.75 x4 >= 8.333333333333334
+ r4: - 1.75 x0 + 0.5 x2 - 0.5 x3 <= 10
+ spare: x0 <= 1000
+Bounds
+ -infinity <= x3 <= 9
+"""
+
+
+@pytest.mark.parametrize("whole", ["", "General\n x0 x3\n", "General\n x0 x1 x2 x3 x4\n"])
+def test_a_ray_to_a_dropped_row_has_no_end(judge: Judge, tmp_path: Path, whole: str) -> None:
+    """Without presolve, Gurobi 13.0.3 goes to its infinite side, and calls that optimal: objective -inf."""
+    problem = write_problem(tmp_path / "a.lp", UNBOUNDED_WITHOUT_SPARE + whole + "End\n")
+    assert judge.solve(problem).status is Status.OPTIMAL
+    verdict = judge.solve(problem, edits_of(judge, problem, "DROP_CONSTRAINT(spare)"))
+    assert (verdict.status, verdict.objective) == (Status.UNBOUNDED, None)
+
+
 @pytest.mark.parametrize("cap", [1, 3])
 @pytest.mark.parametrize("odd", [3, 4, 6])
 @pytest.mark.parametrize("whole", ["x y", "x", "z"])

@@ -213,7 +213,7 @@ def test_server_recipe_is_accepted_by_their_parser(prompts: Path, monkeypatch: p
 @pytest.mark.parametrize(
     ("name", "value", "error", "reason"),
     [
-        ("ORDEBUG_RAY", "127.0.0.1:6379", InputError, "unset ORDEBUG_RAY"),
+        ("ORDEBUG_RAY", "127.0.0.1:9", InputError, "needs Ray|no Ray cluster at 127.0.0.1:9"),
         ("GRB_LICENSE_FILE", "/nonexistent/gurobi.lic", SolverError, "Gurobi cannot start"),
     ],
 )

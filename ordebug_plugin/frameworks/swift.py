@@ -13,14 +13,12 @@ from swift.rewards import ORM, orms
 from swift.rollout.gym_env import Env, envs
 from swift.rollout.multi_turn import GYMScheduler, multi_turns
 
-from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.env import MAX_TURNS
-from ordebug_plugin.errors import InputError, OrdebugError
-from ordebug_plugin.grading import REWARD_WORK_LIMIT, Task
-from ordebug_plugin.guarded import check_gurobi
+from ordebug_plugin.errors import OrdebugError
+from ordebug_plugin.grading import Task
 from ordebug_plugin.prompt import Style, canonical_answer, system_for
 from ordebug_plugin.reward_functions import ANSWERS, LOST, REWARDS, RewardFunction, pool
-from ordebug_plugin.reward_pool import RAY_VARIABLE, WORKERS_VARIABLE, default_crew
+from ordebug_plugin.reward_pool import check_crew
 from ordebug_plugin.scene import Scene
 from ordebug_plugin.tasks import COLUMN, STYLE_COLUMN, load_style, load_task
 
@@ -39,15 +37,11 @@ def register() -> None:
     """Puts rewards, datasets, environment and scheduler into ms-swift's registries; idempotent.
 
     Raises:
-        InputError: ORDEBUG_WORKERS is wrong, or ORDEBUG_RAY is set: better now than at the first reward.
-        SolverError: Gurobi cannot start, and every answer of the training would be neutral.
+        InputError: ORDEBUG_WORKERS is wrong, or no Ray is where ORDEBUG_RAY says, which would else show at the first
+            reward.
+        SolverError: Gurobi cannot start, here or on the cluster, and every answer of the training would be neutral.
     """
-    if isinstance(default_crew(), Cluster):
-        raise InputError(
-            f"unset {RAY_VARIABLE}: ms-swift takes a Ray that is connected in its process for one of its own and "
-            f"trains nothing. Its rewards are computed by {WORKERS_VARIABLE} processes on this machine"
-        )
-    check_gurobi(work_limit=REWARD_WORK_LIMIT)
+    check_crew()
     for name, function in REWARDS.items():
         orms[name] = _orm(function)
     for dataset, path in DATASETS.items():

@@ -211,4 +211,9 @@ def _found(model: gp.Model) -> Found:
         raise MemoryLimitError(OUT_OF_MEMORY)
     if status != GRB.OPTIMAL and (status == GRB.INFEASIBLE or model.SolCount == 0):
         return Found(status)
-    return Found(status, float(model.getAttr(GRB.Attr.ObjVal)), model.getAttr(GRB.Attr.X))
+    values = model.getAttr(GRB.Attr.X)
+    if math.inf in values or -math.inf in values:
+        # Along a ray to a dropped row, whose side is infinite, Gurobi 13.0.3 without presolve may go to the end: it
+        # calls that optimal. With presolve, which comes next, it says that there is no end.
+        return Found(GRB.NUMERIC)
+    return Found(status, float(model.getAttr(GRB.Attr.ObjVal)), values)
