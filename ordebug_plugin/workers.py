@@ -11,6 +11,7 @@ import gc
 import os
 import pickle
 import selectors
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
+from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.redaction import keyless
@@ -50,6 +52,9 @@ _LEAD = 0.02  # seconds
 _MOST = 32
 # Bytes; only small calls wait: while a pipe is full, nobody would look at the time.
 _SMALL = 16_384
+_SERVE = "from ordebug_plugin.workers import serve; serve()"
+_SCRATCH = "ordebug-workers-"
+_FAREWELL = 1.0  # seconds
 _NAP = 0.2  # seconds; `futures` says why
 
 
@@ -74,7 +79,7 @@ class _Worker:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", "from ordebug_plugin.workers import serve; serve()", str(other.fileno())],
+                [sys.executable, "-P", "-c", _SERVE, str(other.fileno()), str(os.getpid())],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
@@ -162,7 +167,7 @@ class Workers:
 
     def _start(self) -> _Worker:
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix="ordebug-workers-", ignore_cleanup_errors=True)
+            self._scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True)
         worker = _Worker(self._scratch.name)
         self._all.append(worker)
         self._pipes.register(worker.pipe, selectors.EVENT_READ, worker)
@@ -260,7 +265,7 @@ def serve() -> None:
     # that died by itself would be a loss.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pipe = Connection(int(sys.argv[1]))
+    pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
     gc.set_threshold(*GARBAGE)
     try:
         while True:
@@ -270,4 +275,14 @@ def serve() -> None:
                 result = function(*call)
                 pipe.send_bytes(pickle.dumps((time.perf_counter() - began, result)))
     except (EOFError, OSError):
-        return
+        _clear(parent)
+
+
+def _clear(parent: int) -> None:
+    """Removes the folder for temporary files where the parent cannot, for it was killed, as Ray does with its own."""
+    until = time.monotonic() + _FAREWELL
+    while os.getppid() == parent and time.monotonic() < until:  # the pipe closes a moment before
+        time.sleep(_FAREWELL / 50)
+    folder = Path(tempfile.gettempdir())
+    if os.getppid() != parent and folder.name.startswith(_SCRATCH):
+        shutil.rmtree(folder, ignore_errors=True)

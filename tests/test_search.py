@@ -59,6 +59,28 @@ def test_a_ray_to_a_dropped_row_has_no_end(judge: Judge, tmp_path: Path, whole: 
     assert (verdict.status, verdict.objective) == (Status.UNBOUNDED, None)
 
 
+def test_a_point_that_violates_an_equation_is_no_optimum(judge: Judge, tmp_path: Path) -> None:
+    """Without presolve and cuts, Gurobi 13.0.3 finds (8, 4, 4, 1) optimal, where r3 is 6.5."""
+    text = """
+Minimize
+ x0 + x1 + x2 + x3
+Subject To
+ r0: 0.5 x1 + 1.25 x2 + 1.5 x3 <= 10
+ r1: - 0.75 x0 + 2.75 x2 - 0.75 x3 = 4.333333333333333
+ r2: - 1.75 x0 + 0.75 x1 - 1.75 x3 <= -7.666666666666667
+ r3: 0.75 x1 + 0.75 x2 + 0.5 x3 = 6.666666666666667
+ r4: 1.25 x1 - 0.5 x2 + 2.75 x3 <= 12
+ spare: x0 <= 1000000
+Bounds
+ -infinity <= x3 <= 9
+General
+ x0 x1 x2 x3
+End
+"""
+    problem = write_problem(tmp_path / "a.lp", text)
+    assert judge.solve(problem, edits_of(judge, problem, "DROP_CONSTRAINT(spare)")).status is Status.INFEASIBLE
+
+
 @pytest.mark.parametrize("cap", [1, 3])
 @pytest.mark.parametrize("odd", [3, 4, 6])
 @pytest.mark.parametrize("whole", ["x y", "x", "z"])

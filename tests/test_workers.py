@@ -78,8 +78,27 @@ def test_an_interrupted_command_leaves_no_process_and_no_folder(
     assert process.returncode == 130, said
     assert "ordebug: interrupted" in said
     assert "Traceback" not in said
-    assert not [name for name in os.listdir("/proc") if name.isdigit() and _group(name) == process.pid]
+    assert not members(process.pid)
     assert not any(scratch.iterdir())
+
+
+def test_a_command_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+    """Ray kills the processes of its tasks, each of which has one of ours."""
+    script = "import time; from ordebug_plugin.workers import Workers; Workers(2).map(time.sleep, [(2,)] * 99, 90)"
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    process = subprocess.Popen([sys.executable, "-c", script], env=environment, start_new_session=True)
+    until = time.monotonic() + 60
+    while len(members(process.pid)) < 3 and time.monotonic() < until:
+        time.sleep(0.05)
+    workers = set(members(process.pid)) - {str(process.pid)}
+    assert len(workers) == 2
+    assert any(tmp_path.iterdir())
+    process.kill()
+    process.wait()
+    while (members(process.pid) or any(tmp_path.iterdir())) and time.monotonic() < until:
+        time.sleep(0.05)
+    assert not members(process.pid)
+    assert not any(tmp_path.iterdir())
 
 
 def test_ctrl_c_ends_a_command_that_waits_for_gurobi(tmp_path: Path) -> None:
@@ -106,6 +125,10 @@ def test_ctrl_c_ends_a_command_that_waits_for_gurobi(tmp_path: Path) -> None:
     _, said = process.communicate(timeout=60)
     assert process.returncode == 130, said
     assert "the same command starts again" in said
+
+
+def members(group: int) -> list[str]:
+    return [name for name in os.listdir("/proc") if name.isdigit() and _group(name) == group]
 
 
 def _group(pid: str) -> int | None:
