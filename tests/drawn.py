@@ -87,6 +87,19 @@ def draw(rng: random.Random) -> Model:
     return model
 
 
+def fractional(rng: random.Random, model: Model) -> Model:
+    """The same rows with quarters for coefficients and thirds for sides: hardly a whole point meets an equation."""
+    rows = {
+        name: Line(
+            {column: weight * rng.choice([1, 3, 5]) / 4 for column, weight in row.terms.items()},
+            row.lower / 3,
+            row.upper / 3,
+        )
+        for name, row in model.rows.items()
+    }
+    return replace(model, rows=rows)
+
+
 def _column(rng: random.Random, *, whole: bool) -> Column:
     cost = float(rng.randint(-3, 9))
     kind = rng.choice("CIB") if whole else "C"

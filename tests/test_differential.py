@@ -154,9 +154,11 @@ def play(
         judge: Is asked.
         folder: Of the model file.
         number: Its name.
-        more: Draws what else is asked before and after a state is solved, and rewritten rows that are dropped.
+        more: Draws what else is asked before and after a state is solved, rewritten rows that are dropped, fractions.
     """
     model = drawn.draw(rng)
+    if more and more.random() < 0.4:
+        model = drawn.fractional(more, model)
     problem = write_problem(folder / f"{number}.mps", drawn.mps(model))
     state, edits, fixed, met = model, NO_EDITS, set[str](), Counter[str]()
     for step in range(rng.randint(1, 6) + 1):
