@@ -146,6 +146,8 @@ def test_a_failed_run_is_not_in_the_way_of_the_next(tmp_path: Path, capsys: pyte
     assert main(["eval", str(model), "--agent", "drop-first", "--out", out]) == 2
     model.write_text(CONFLICT)
     assert main(["eval", str(model), "--agent", "drop-first", "--out", out]) == 0
+    assert not (tmp_path / "run" / "unusable.jsonl").exists()
+    assert main(["score", out]) == 0
 
 
 def test_a_failing_solver_is_told_from_a_failing_server(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
