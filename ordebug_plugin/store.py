@@ -150,7 +150,15 @@ def open_store(gurobi: str) -> Store | None:
     text = os.environ.get(SIZE_VARIABLE, str(_DEFAULT_MB))
     if not text.isdecimal() or not int(text):
         raise InputError(f"the environment variable {SIZE_VARIABLE} must be a whole number above 0, not {text!r}")
-    return Store(Path(folder), f"{gurobi} {platform.machine()} {_code_version()}", int(text))
+    return Store(_home(folder), f"{gurobi} {platform.machine()} {_code_version()}", int(text))
+
+
+def _home(folder: str) -> Path:
+    """A folder of which ~ is the home: in quotes, and in settings of services, no shell has seen to it."""
+    try:
+        return Path(folder).expanduser()
+    except RuntimeError as error:  # no such user, no home
+        raise InputError(f"{folder} ({STORE_VARIABLE}): {error}") from error
 
 
 @lru_cache(maxsize=1)

@@ -56,7 +56,7 @@ def main() -> int:
     gc.set_threshold(*GARBAGE)  # as in the processes that judge, and for the naive loop too
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--bench", type=Path, required=True, help="benchmark folder, e.g. the public v1")
-    parser.add_argument("--quick", action="store_true", help="60 problems of the benchmark, 3 repeats")
+    parser.add_argument("--quick", action="store_true", help="some 60 problems of the benchmark, 3 repeats")
     parser.add_argument("--repeats", type=int, help="runs of each, alternating (default 5)")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--only", nargs="+", choices=PARTS, default=PARTS, metavar="PART")

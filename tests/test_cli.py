@@ -340,6 +340,34 @@ def test_doctor_reports_what_is_here(capsys: pytest.CaptureFixture[str]) -> None
             assert findings[package]["detail"] == importlib.metadata.version(package)
 
 
+def test_doctor_reads_what_is_set(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def said() -> tuple[str, str]:
+        main(["doctor", "--json"])
+        (found,) = [one for one in json.loads(capsys.readouterr().out) if one["subject"] == "settings"]
+        return found["state"], found["detail"]
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    monkeypatch.setenv("ORDEBUG_STORE", "~/kept")
+    monkeypatch.setenv("ORDEBUG_HANG", "60")
+    state, detail = said()
+    assert state == "ok"
+    assert "ORDEBUG_HANG" in detail
+    assert "ORDEBUG_STORE" in detail
+    assert (tmp_path / "kept").is_dir()
+    monkeypatch.setenv("ORDEBUG_WORKER", "4")
+    state, detail = said()
+    assert (state, detail[:34]) == ("note", "nothing reads ORDEBUG_WORKER; ther")
+    monkeypatch.setenv("ORDEBUG_HANG", "soon")
+    assert said() == ("broken", "the environment variable ORDEBUG_HANG must be a number of seconds above 0, not 'soon'")
+
+
+@pytest.mark.parametrize("address", ["", "http://10.0.0.1:6379"])
+def test_an_address_that_is_none_of_ray(bench: Path, capsys: pytest.CaptureFixture[str], address: str) -> None:
+    check_error(capsys, ["bench", "check", str(bench), "--ray", address], 2, "--ray takes auto, HOST:6379 or ray://")
+
+
 def test_doctor_finds_a_refused_licence(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -188,6 +188,8 @@ def workers(options: argparse.Namespace) -> Crew:
     chosen: int | None = options.workers
     if options.ray is None:
         return default_workers() if chosen is None else chosen
+    if not options.ray or "://" in options.ray.removeprefix("ray://"):
+        raise InputError(f"--ray takes auto, HOST:6379 or ray://HOST:10001, not {options.ray!r}")
     if chosen == 0:
         raise InputError("--workers 0 is work in this process, and --ray on other machines: leave one of them out")
     return Cluster(options.ray, chosen)

@@ -15,14 +15,28 @@ from rich.table import Table
 from rich.text import Text
 
 from ordebug_plugin import __version__
-from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json
+from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json, progress
 from ordebug_plugin.errors import OrdebugError
-from ordebug_plugin.guarded import probe_licence
-from ordebug_plugin.solver import gurobi_version
+from ordebug_plugin.guarded import hang_limit, probe_licence
+from ordebug_plugin.reward_pool import RAY_VARIABLE, WORKERS_VARIABLE, default_crew
+from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, gurobi_version
 from ordebug_plugin.solver.configuration import FILE_VARIABLE
 from ordebug_plugin.solver.environment import ADVICE
+from ordebug_plugin.store import SIZE_VARIABLE, STORE_VARIABLE, open_store
+from ordebug_plugin.workers import HANG_VARIABLE
 
 State = Literal["ok", "note", "broken"]
+_PREFIX = "ORDEBUG_"
+# What users set; the tests read ORDEBUG_DATA.
+_VARIABLES = (
+    FILE_VARIABLE,
+    HANG_VARIABLE,
+    RAY_VARIABLE,
+    STORE_VARIABLE,
+    SIZE_VARIABLE,
+    WORKERS_VARIABLE,
+    "ORDEBUG_DATA",
+)
 
 
 @dataclass(frozen=True)
@@ -50,7 +64,11 @@ def run(options: argparse.Namespace) -> int:
         0 when nothing that is installed is broken, 1 otherwise. A framework that is not installed is no fault: each
         has an environment of its own.
     """
-    findings = [examine() for examine in _EXAMINATIONS]
+    findings = []
+    with progress("doctor", len(_EXAMINATIONS)) as step:  # frameworks take seconds to import
+        for examine in _EXAMINATIONS:
+            findings.append(examine())
+            step(findings[-1].subject)
     if options.json:
         print_json([asdict(finding) for finding in findings])
     else:
@@ -77,6 +95,22 @@ def _gurobi() -> Finding:
         else "no size limit"
     )
     return Finding("Gurobi", "ok", f"{gurobi_version()}, {licence.kind}: {size}")
+
+
+def _settings() -> Finding:
+    """What is set by variables of ours, each read as a command reads it; names alone, for values may be secrets."""
+    names = sorted(name for name in os.environ if name.startswith(_PREFIX))
+    try:
+        hang_limit(DEFAULT_WORK_LIMIT)
+        default_crew()
+        if (store := open_store(gurobi_version())) is not None:
+            store.close()
+    except OrdebugError as error:
+        return Finding("settings", "broken", str(error))
+    unknown = [name for name in names if name not in _VARIABLES]
+    if unknown:
+        return Finding("settings", "note", f"nothing reads {', '.join(unknown)}; there is {', '.join(_VARIABLES)}")
+    return Finding("settings", "ok", f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
 
 
 def _what_to_check() -> str:
@@ -147,6 +181,7 @@ def _version(package: str) -> str | None:
 _EXAMINATIONS: tuple[Callable[[], Finding], ...] = (
     _core,
     _gurobi,
+    _settings,
     _llamafactory,
     _swift,
     _accelerator,

@@ -61,6 +61,6 @@ def _check_lines(said: Path, plain: Path) -> None:
     except OSError as error:
         raise ProblemError(f"model file {said} cannot be read: {error.strerror}") from error
     raise ProblemError(
-        f"{said}, line {number}: longer than {LONGEST_LINE} bytes, which Gurobi may not survive: shorten the names, or "
-        "save the model as .lp"
+        f"{said}, line {number}: longer than {LONGEST_LINE} bytes, which Gurobi may not survive: shorten the names or "
+        "the comment, or save the model as .lp"
     )
