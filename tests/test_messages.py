@@ -48,6 +48,15 @@ def test_a_file_that_is_not_utf_8_is_told_in_a_line(tmp_path: Path) -> None:
     assert "Traceback" not in said.stderr
 
 
+@pytest.mark.parametrize(("name", "text"), [("a.lp", CONFLICT), ("a.mps", "NAME\nROWS\n N o\nENDATA\n")])
+def test_a_byte_order_mark_is_named(tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, text: str) -> None:
+    path = write(tmp_path, name, f"\ufeff{text}")
+    assert main(["repair", path, "--out", str(tmp_path / "r.lp")]) == 2
+    assert "a byte order mark (EF BB BF), which Gurobi cannot read: save it as UTF-8 without; Error" in (
+        capsys.readouterr().err
+    )
+
+
 def test_warnings_are_said_by_every_command_that_takes_models_of_ones_own(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import tempfile
 from contextlib import suppress
 from pathlib import Path
@@ -16,6 +17,8 @@ _NO_NEWS = ("Read ", "Reading time =")
 _SIZE = " nonzeros"
 # A new message begins with one of these; other lines go on with the one before.
 _BEGINNINGS = ("Warning", "Error")
+# What editors on Windows write.
+_MARKED = "The file begins with a byte order mark (EF BB BF), which Gurobi cannot read: save it as UTF-8 without"
 _QUESTIONED = bytes(byte if byte < 0x80 else ord("?") for byte in range(256))
 
 
@@ -41,11 +44,12 @@ def reading_messages(path: Path) -> tuple[str, ...]:
             with suppress(gp.GurobiError, UnicodeDecodeError):
                 gp.read(str(decodable), env).dispose()
         text = log.read_bytes()[began:].decode("utf-8", errors="replace")
-    messages: list[str] = []
+        marked = _is_marked(plain)
+    messages: list[str] = [_MARKED] if marked else []
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith(_NO_NEWS) or line.endswith(_SIZE):
             continue
-        if messages and not line.startswith(_BEGINNINGS):
+        if messages and not line.startswith(_BEGINNINGS) and messages[-1] != _MARKED:
             messages[-1] += f" {line}" if messages[-1].startswith("Warning") else f"; {line}"
         else:
             messages.append(line.replace(f" file {decodable}", ""))  # who asks knows which
@@ -68,6 +72,14 @@ def _decodable(path: Path, folder: Path) -> Path:
     except OSError:
         return path  # Gurobi says that it cannot be opened
     return copy
+
+
+def _is_marked(path: Path) -> bool:
+    try:
+        with path.open("rb") as file:
+            return file.read(len(codecs.BOM_UTF8)) == codecs.BOM_UTF8
+    except OSError:
+        return False
 
 
 def _is_text(line: bytes) -> bool:
