@@ -21,6 +21,7 @@ from tests.toys import write_problem
 MODELS = int(os.environ.get("ORDEBUG_SEQUENCES", "300"))
 INF = drawn.INF
 
+BOUNDS = [(0.0, INF), (-INF, 9.0), (0.0, 7.0), (-4.5, 2.5), (-9.0, INF), (-INF, 12.0), (3.0, 3.0)]
 HEAD = "Minimize\n x + y\nSubject To\n spare: x + y <= 100\n"
 
 
@@ -53,6 +54,24 @@ def test_what_integrality_breaks_is_left_to_gurobi(
     assert judge.is_irreducible(problem, edits_of(judge, problem, "DROP_CONSTRAINT(spare)"))
 
 
+@pytest.mark.parametrize(
+    ("text", "action"),
+    [
+        ("", "UPDATE_BOUNDS(x, 0.2, 0.8)"),
+        ("Bounds\n 1.5 <= x <= 1.5\n", "DROP_CONSTRAINT(spare)"),
+    ],
+)
+def test_bounds_without_a_whole_number_need_nothing_beside_them(
+    judge: Judge, tmp_path: Path, text: str, action: str
+) -> None:
+    """Without integrality it takes both rows too."""
+    rows = " need: x + y >= 7\n most: y <= 3\n"
+    problem = write_problem(tmp_path / "a.lp", f"{HEAD}{rows}{text}General\n x y\nEnd\n")
+    edits = edits_of(judge, problem, action)
+    assert judge.iis(problem, edits) == IIS((), ("x",), (), minimal=True)
+    assert judge.is_irreducible(problem, edits)
+
+
 def test_a_bound_that_a_binary_was_given_is_named(judge: Judge, tmp_path: Path) -> None:
     problem = write_problem(tmp_path / "a.lp", HEAD + " need: x + y >= 1.5\nBinary\n x y\nEnd\n")
     iis = judge.iis(problem, edits_of(judge, problem, "UPDATE_BOUNDS(x, 0, 0)"))
@@ -61,10 +80,10 @@ def test_a_bound_that_a_binary_was_given_is_named(judge: Judge, tmp_path: Path) 
 
 
 def draw(rng: random.Random, kind: str) -> drawn.Model:
-    """Variables with one bound each, so that the two of one need not be told apart, or binaries beside integers."""
+    """Variables with one bound or two, continuous (C) or integer (I), or binaries beside integers (B)."""
     names = [f"x{number}" for number in range(rng.randint(3, 7))]
     other = "C" if kind == "C" else "I"
-    columns = {name: drawn.Column(*rng.choice([(0.0, INF), (-INF, 9.0)]), 1.0, other) for name in names}
+    columns = {name: drawn.Column(*rng.choice(BOUNDS), 1.0, other) for name in names}
     if kind == "B":
         columns |= {name: drawn.Column(0.0, 1.0, 1.0, "B") for name in names[: rng.randint(1, len(names))]}
     rows = {}
@@ -79,7 +98,8 @@ def draw(rng: random.Random, kind: str) -> drawn.Model:
 def may_be_of_the_relaxation(model: drawn.Model, iis: IIS) -> bool:
     if any(column.kind == "B" for column in model.columns.values()):
         return len(iis.rows) == 1 and not iis.bounds
-    return all(model.rows[row].lower < model.rows[row].upper for row in iis.rows)
+    sides = [(model.rows[row].lower, model.rows[row].upper) for row in iis.rows]
+    return bool(sides) and all(INF in (-lower, upper) for lower, upper in sides)
 
 
 @pytest.mark.parametrize("kind", ["C", "I", "B"])

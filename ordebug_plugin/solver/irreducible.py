@@ -7,6 +7,7 @@ integer, or a second row, although one row has no whole solution anyway (2 x = 2
 
 from __future__ import annotations
 
+import math
 from collections.abc import Collection
 from dataclasses import replace
 from typing import Any
@@ -14,7 +15,7 @@ from typing import Any
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.edits import Edits
+from ordebug_plugin.edits import Edits, effective
 from ordebug_plugin.interval import FREE, Interval
 from ordebug_plugin.solver.loaded import Loaded
 from ordebug_plugin.solver.others import parts
@@ -30,10 +31,12 @@ def for_whole(loaded: Loaded, edits: Edits, iis: IIS) -> IIS | None:
 
     Of the elements of an IIS of an LP all but one, whichever it is, are linearly independent: their Farkas multipliers
     are all positive, and with a second dependency one of them could be made 0 (Carathéodory), which leaves a smaller
-    IIS. So, whichever is left out, some rational direction leads deeper into each of the others, where all of them are
-    inequalities, and a multiple of it is whole: they have whole points too. A range, which is an equation with a
-    continuous column of its own, is satisfied by that whatever the other columns are. An equation without one may lack
-    whole points (2 x = 29), and is left to Gurobi.
+    IIS. So, whichever is left out, some rational direction leads deeper into each of the other rows, where these have
+    one side, and leaves the variables of the bounds where they are; a multiple of it is whole. From a point where these
+    are whole and within their bounds, both of them, it leads to a whole point of all the others.
+
+    What has two sides may lack whole points although no other element is near: an equation (2 x = 29), a range
+    (5 <= 4 x <= 7), bounds without a whole number between them. These are left to Gurobi.
 
     Binaries stay within 0 and 1, and no element says so: where there are any, this holds of a single row only.
 
@@ -44,8 +47,10 @@ def for_whole(loaded: Loaded, edits: Edits, iis: IIS) -> IIS | None:
     """
     shape = loaded.shape
     if not shape.binaries:
+        bounds = (effective(shape, name, edits.variable(shape, name)) for name in iis.bounds)
         sides = (edits.row(shape, name) for name in iis.rows)
-        return None if any(side.lower == side.upper for side in sides) else iis
+        certain = all(b.lower <= b.upper for b in bounds) and all(math.inf in (-s.lower, s.upper) for s in sides)
+        return iis if certain else None
     if len(iis.rows) != 1 or any(name not in shape.binaries for name in iis.bounds):
         return None
     own = all(edits.variable(shape, name) == _BINARY for name in iis.bounds)
