@@ -20,6 +20,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -56,6 +57,7 @@ _SERVE = "from ordebug_plugin.workers import serve; serve()"
 _SCRATCH = "ordebug-workers-"
 _FAREWELL = 1.0  # seconds
 _NAP = 0.2  # seconds; `futures` says why
+_CLOSED = Lost("the processes were ended while it was judged")
 
 
 class _Worker:
@@ -91,6 +93,10 @@ class _Worker:
         finally:
             other.close()
 
+    def stop(self) -> None:
+        """Ends the process, from any thread: whoever has the pipe finds out."""
+        self._process.kill()
+
     def kill(self) -> None:
         self.pipe.close()
         self._process.kill()
@@ -99,6 +105,8 @@ class _Worker:
 
 class Workers:
     """A fixed number of processes, started when first asked for; they end with this one. Safe to use from any thread.
+
+    A fork of this process has none of them, and starts its own.
 
     Args:
         n: How many.
@@ -110,9 +118,12 @@ class Workers:
         self._pipes = selectors.DefaultSelector()
         self._pace = _LEAD  # seconds that a call takes, of late
         self._lock = threading.Lock()
-        # Theirs to use and ours to remove: one that is killed cannot.
-        self._scratch: tempfile.TemporaryDirectory[str] | None = None
+        self._settled = True  # whether no worker has anything in hand, and all are listened to
+        self._closing = False
+        # Theirs to use and ours to remove: one that is killed cannot. No TemporaryDirectory: forks would remove it.
+        self._scratch: str | None = None
         atexit.register(self.close)
+        os.register_at_fork(after_in_child=self._forget)
 
     def map(
         self,
@@ -139,43 +150,71 @@ class Workers:
             results: list[Any] = [None] * len(calls)
             waiting = deque(range(len(calls)))
             self._pace = _LEAD
+            if not self._settled:  # an interrupt came while another was dealt with
+                self._end_all()
 
             def end(number: int, result: Any) -> None:
                 results[number] = result
                 on_end(number, result)
 
+            self._settled = False
             try:
-                while waiting or self._busy():
+                while (waiting or self._busy()) and not self._closing:
                     self._send(function, calls, waiting, timeout, end)
                     self._receive(waiting, timeout, end)
-            finally:
-                # There are some after an exception alone: what these would answer is nobody's result any more.
-                for worker in self._busy():
-                    self._end(worker)
+                unanswered = sorted([*waiting, *(number for worker in self._busy() for number in worker.calls)])
+                if unanswered:
+                    self._end_all()
+                for number in unanswered:
+                    end(number, _CLOSED)
+            except BaseException:  # what they would answer is nobody's result any more
+                self._end_all()
+                raise
+            self._settled = True
             return results
 
     def close(self) -> None:
-        """Ends the processes; the next call starts others."""
+        """Ends the processes; the next call starts others. What a call in another thread has not yet got is `Lost`."""
+        self._closing = True
+        try:
+            for worker in list(self._all):
+                worker.stop()
+            with self._lock:
+                self._end_all()
+                if self._scratch is not None:
+                    shutil.rmtree(self._scratch, ignore_errors=True)
+                    self._scratch = None
+        finally:
+            self._closing = False
+
+    def _forget(self) -> None:
+        """In a fork: processes, pipes and folder are its parent's, and are left to it."""
+        self._lock, self._closing, self._settled, self._scratch = threading.Lock(), False, True, None
+        for worker in self._all:
+            worker.pipe.close()
+        self._pipes.close()  # not one by one: what it listens to is shared
+        self._all, self._pipes = [], selectors.DefaultSelector()
+
+    def _end_all(self) -> None:
         while self._all:
             self._end(self._all[0])
-        if self._scratch is not None:
-            self._scratch.cleanup()
-            self._scratch = None
+        self._settled = True
 
     def _busy(self) -> list[_Worker]:
         return [worker for worker in self._all if worker.calls]
 
     def _start(self) -> _Worker:
         if self._scratch is None:
-            self._scratch = tempfile.TemporaryDirectory(prefix=_SCRATCH, ignore_cleanup_errors=True)
-        worker = _Worker(self._scratch.name)
+            self._scratch = tempfile.mkdtemp(prefix=_SCRATCH)
+        worker = _Worker(self._scratch)
         self._all.append(worker)
         self._pipes.register(worker.pipe, selectors.EVENT_READ, worker)
         return worker
 
     def _end(self, worker: _Worker) -> None:
         if not worker.pipe.closed:  # else an interrupt came between, the last time
-            self._pipes.unregister(worker.pipe)
+            with suppress(KeyError):  # likewise
+                self._pipes.unregister(worker.pipe)
         worker.kill()
         self._all.remove(worker)
 
@@ -199,6 +238,8 @@ class Workers:
             share = [waiting[place] for place in range(1 if room == 2 else room - len(worker.calls))]
             message = pickle.dumps((function, [calls[number] for number in share]))
             if len(message) > _SMALL and len(share) > 1:
+                if len(worker.calls) > 1:
+                    return  # one by one they would fill the pipe
                 del share[1:]
                 message = pickle.dumps((function, [calls[share[0]]]))
             if len(message) > _SMALL and not free:
@@ -229,7 +270,7 @@ class Workers:
         ready = self._pipes.select(min(_NAP, max(0.0, until - time.monotonic())))
         while ready:
             for key, _ in ready:
-                self._take(key.data, self._read(key.data), waiting, timeout, end)
+                self._take(key.data, self._read(key.data, waiting), waiting, timeout, end)
             if waiting and len(self._busy()) < self._n:
                 return
             ready = self._pipes.select(0.0)
@@ -238,12 +279,17 @@ class Workers:
             lost = Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
             self._take(worker, lost, waiting, timeout, end)
 
-    def _read(self, worker: _Worker) -> Any:
+    def _read(self, worker: _Worker, waiting: deque[int]) -> Any:
+        """The result of the first of its calls; some of those behind it may come back."""
         try:
-            seconds, result = pickle.loads(worker.pipe.recv_bytes())
+            seconds, back, result = pickle.loads(worker.pipe.recv_bytes())
         except (EOFError, OSError):
             return Lost("the process that judged it died")
         self._pace = max(1e-6, self._pace + (seconds - self._pace) / 8)
+        if back:
+            first, *others = worker.calls
+            worker.calls = deque([first, *others[back:]])
+            waiting.extendleft(reversed(others[:back]))
         return result
 
     def _take(
@@ -270,10 +316,14 @@ def serve() -> None:
     try:
         while True:
             function, share = pickle.loads(pipe.recv_bytes())
-            for call in share:
+            for place, call in enumerate(share, start=1):
                 began = time.perf_counter()
                 result = function(*call)
-                pipe.send_bytes(pickle.dumps((time.perf_counter() - began, result)))
+                seconds = time.perf_counter() - began
+                back = len(share) - place if seconds > _LEAD else 0  # they came with a short one, and may not be short
+                pipe.send_bytes(pickle.dumps((seconds, back, result)))
+                if back:
+                    break
     except (EOFError, OSError):
         _clear(parent)
 

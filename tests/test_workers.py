@@ -7,13 +7,17 @@ import random
 import signal
 import subprocess
 import sys
+import threading
 import time
+import types
+from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
 from ordebug_plugin.parallel import call_each, run_each
-from ordebug_plugin.workers import Lost
+from ordebug_plugin.workers import Lost, Workers
 
 
 def square(number: int) -> int:
@@ -50,6 +54,113 @@ def test_of_many_short_calls_only_those_that_hang_or_die_are_lost() -> None:
     assert list(lost) == [400, 700, 701]
     assert "did not return within 1 s" in str(lost[400])
     assert lost[700] == lost[701] == Lost("the process that judged it died")
+
+
+def echo(number: int, seconds: float = 0.0, _large: bytes = b"") -> int:
+    time.sleep(seconds)
+    return number
+
+
+def worker_of(number: int) -> int:
+    time.sleep(0.1 if 600 <= number < 632 else 0.0)
+    return os.getpid()
+
+
+def test_calls_behind_one_that_hangs_never_fill_its_pipe() -> None:
+    """Short ones of 16 kB each: while this process waited for room in the pipe, nobody would look at the time."""
+    results: list[object] = [None] * 600
+    calls = [(number, 60.0 if number == 300 else 0.0, bytes(16_000)) for number in range(600)]
+    options = {"workers": 1, "on_end": results.__setitem__, "hang": 1.0}
+    thread = threading.Thread(target=run_each, args=(echo, calls), kwargs=options, daemon=True)
+    thread.start()
+    thread.join(60.0)
+    assert [number for number, result in enumerate(results) if result != number] == [300]
+    assert isinstance(results[300], Lost)
+
+
+def test_long_calls_that_wait_behind_each_other_are_handed_out_again() -> None:
+    """Short ones before them had them wait by the dozen, while others were idle."""
+    with closing(Workers(4)) as workers:
+        slow = workers.map(worker_of, [(number,) for number in range(2000)], 60.0)[600:632]
+    assert max(Counter(slow).values()) <= 12
+
+
+def test_an_interrupt_while_another_is_dealt_with_leaves_no_answer_behind() -> None:
+    """What a worker was asked before would be taken for what the next call asks."""
+    left = 0
+
+    def interrupt(_sign: int, frame: types.FrameType | None) -> None:
+        nonlocal left
+        while frame is not None and frame.f_code is not Workers.map.__code__:
+            frame = frame.f_back
+        if frame is not None and left:
+            left -= 1
+            raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGALRM, interrupt)
+    try:
+        with closing(Workers(2)) as workers:
+            for number in range(10):
+                workers.map(echo, [(0,), (1,)], 60.0)
+                left = 1 + number % 4
+                signal.setitimer(signal.ITIMER_REAL, 0.002 + 0.003 * (number % 3), 0.0002)
+                with pytest.raises(KeyboardInterrupt):
+                    workers.map(echo, [(1000 + place, 0.001) for place in range(1000)], 60.0)
+                signal.setitimer(signal.ITIMER_REAL, 0.0)
+                assert workers.map(echo, [(place,) for place in range(50)], 60.0) == [*range(50)]
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0.0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def test_what_was_asked_when_the_workers_are_closed_is_lost_by_name() -> None:
+    told: dict[int, object] = {}
+    results: list[object] = []
+    with closing(Workers(2)) as workers:
+        calls = [(number, 60.0 if number >= 2 else 0.0) for number in range(9)]
+        thread = threading.Thread(target=lambda: results.extend(workers.map(echo, calls, 90.0, told.__setitem__)))
+        thread.start()
+        while len(told) < 2:
+            time.sleep(0.01)
+        workers.close()
+        thread.join(60.0)
+        assert results[:2] == [0, 1]
+        assert len(results) == 9
+        assert all(isinstance(result, Lost) for result in results[2:])
+        assert [told[number] for number in range(9)] == results
+        assert workers.map(echo, [(5,)], 60.0) == [5]
+
+
+FORK = """
+import os, sys, threading, time
+from ordebug_plugin.workers import Workers
+from tests.test_workers import echo
+
+workers, results = Workers(2), []
+workers.map(echo, [(number,) for number in range(9)], 60.0)
+thread = threading.Thread(target=lambda: results.extend(workers.map(echo, [(0, 1.0), (1, 1.0)], 20.0)))
+thread.start()
+time.sleep(0.3)
+if not (child := os.fork()):
+    assert workers.map(echo, [(7,)], 60.0) == [7]
+    sys.exit(0)  # with all that is done at an exit
+code = os.waitpid(child, 0)[1]
+thread.join()
+print(code, results, workers.map(echo, [(number, 0.0, bytes(9)) for number in range(3)], 60.0), os.listdir(sys.argv[1]))
+"""
+
+
+def test_a_fork_leaves_the_workers_to_its_parent(tmp_path: Path) -> None:
+    run = subprocess.run(
+        [sys.executable, "-c", FORK, str(tmp_path)],
+        env={**os.environ, "TMPDIR": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=120,
+    )
+    assert run.stdout.startswith("0 [0, 1] [0, 1, 2] ['ordebug-workers-"), run
+    assert not any(tmp_path.iterdir())
 
 
 @pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
