@@ -87,3 +87,16 @@ def test_presolve_of_one_question_is_not_that_of_the_next(tmp_path: Path) -> Non
         assert judge.iis(problem, infeasible) is not None
         assert judge.solve(problem, unbounded).status is Status.UNBOUNDED
         assert judge.solve(problem).status is Status.UNBOUNDED
+
+
+def test_a_cheapest_repair_is_the_same_after_other_bounds_were_asked_for(tmp_path: Path) -> None:
+    """feasRelax rounds the bounds of an integer, 0.2 <= x <= 0.8 to 1 <= x <= 0: edits and back, they were not."""
+    columns = {"x": drawn.Column(0.2, 0.8, 1.0, "I"), "y": drawn.Column(0.0, 9.0, 1.0)}
+    model = drawn.Model(columns, {"r": drawn.Line({"x": 1.0, "y": 1.0}, 0.0, drawn.INF)})
+    problem = write_problem(tmp_path / "a.mps", drawn.mps(model))
+    for first in (True, False):
+        with Judge() as judge:
+            other = after(judge, problem, NO_EDITS, "UPDATE_BOUNDS(x, 5, 5)")
+            if first:
+                assert judge.infeasibility(problem, other) == pytest.approx(0.0)
+            assert judge.infeasibility(problem) == pytest.approx(0.2)

@@ -116,12 +116,15 @@ def _relax(loaded: Loaded) -> Elastic:
     names = {place: name for name, place in loaded.places.items()}
     ends = zip(loaded.model.getAttr(GRB.Attr.LB), loaded.model.getAttr(GRB.Attr.UB), strict=True)
     # The bounds of a column that only writes a range have rows too; nothing edits them.
-    sides = [
-        (names.get(place, f"{_RANGE}{place}"), upper)
+    sides = {
+        (names.get(place, f"{_RANGE}{place}"), bool(upper)): bound
         for place, bounds in enumerate(ends)
         for upper, bound in enumerate(bounds)
         if abs(bound) < INFINITY
-    ]
+    }
+    # feasRelax rounds the bounds of integers (0.2 <= x <= 0.8 asks for 1 <= x <= 0); what is edited later is not.
+    model.setAttr(GRB.Attr.RHS, model.getConstrs()[len(loaded.shape.rows) :], [*sides.values()])
+    model.update()
     native = frozenset(name for name, row in loaded.rows.items() if row.native)
     search = Search.of(model, loaded.search.work_limit)
-    return Elastic(model, search, native, list(loaded.shape.rows), [(name, bool(upper)) for name, upper in sides])
+    return Elastic(model, search, native, list(loaded.shape.rows), list(sides))
