@@ -18,6 +18,7 @@ import pytest
 
 from ordebug_plugin.parallel import call_each, run_each
 from ordebug_plugin.workers import Lost, Workers
+from tests.conftest import REPO
 
 
 def square(number: int) -> int:
@@ -153,7 +154,7 @@ print(code, results, workers.map(echo, [(number, 0.0, bytes(9)) for number in ra
 def test_a_fork_leaves_the_workers_to_its_parent(tmp_path: Path) -> None:
     run = subprocess.run(
         [sys.executable, "-c", FORK, str(tmp_path)],
-        env={**os.environ, "TMPDIR": str(tmp_path)},
+        env={**os.environ, "TMPDIR": str(tmp_path), "PYTHONPATH": str(REPO)},
         capture_output=True,
         text=True,
         check=False,
