@@ -34,6 +34,11 @@ class Interval:
         return self.lower == -math.inf and self.upper == math.inf
 
     @property
+    def is_range(self) -> bool:
+        """Whether it has two ends that differ."""
+        return -math.inf < self.lower < self.upper < math.inf
+
+    @property
     def sense(self) -> str:
         """``<=``, ``>=`` or ``=``; ``in`` where both sides ask for something, or neither does."""
         return relation(self.lower, self.upper)

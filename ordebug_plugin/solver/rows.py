@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import gurobipy as gp
 from gurobipy import GRB
 
-from ordebug_plugin.interval import INFINITY, Interval
+from ordebug_plugin.interval import Interval
 from ordebug_plugin.linear import Terms
 
 
@@ -32,7 +32,7 @@ class Row:
             interval: What it asks.
         """
         lower, upper = interval.lower, interval.upper
-        ranged = -INFINITY < lower < upper < INFINITY
+        ranged = interval.is_range
         if self.slack is not None and not self.native and not ranged:
             model.remove(self.slack)
             self.slack = None

@@ -56,9 +56,6 @@ def written(loaded: Loaded, edits: Edits, suffix: str, env: gp.Env) -> bytes:
 
 def _edited(loaded: Loaded, edits: Edits) -> gp.Model:
     """A copy with the edits in it, and nothing that only serves to take them out again."""
-    # From the model as loaded: the columns of ranges would else stand in the order in which they were first asked for.
-    loaded.carry(Edits(rewrites=edits.rewrites))
-    loaded.model.update()
     loaded.carry(edits)
     model = loaded.search.copy()
     model.ModelName = loaded.model.ModelName
