@@ -189,6 +189,8 @@ def _relayed(
         return cluster.map(function, calls, timeout)
     except OrdebugError as error:
         return error
+    except Exception as error:  # of Ray, which has many
+        return SolverError(f"the Ray cluster at {cluster.address} failed: {type(error).__name__}: {error}")
 
 
 def _is_on(variable: str) -> bool:

@@ -1,4 +1,4 @@
-"""Processes of our own that grade, each at the end of a pipe: killed when they hang, replaced when they die.
+"""Processes of our own that judge, each at the end of a pipe: killed when they hang, replaced when they die.
 
 Not an executor of the standard library: those start workers by running the trainer's main module again, and cannot kill
 one alone.
@@ -18,6 +18,7 @@ import sys
 import tempfile
 import threading
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from contextlib import suppress
@@ -115,15 +116,14 @@ class Workers:
     def __init__(self, n: int) -> None:
         self._n = n
         self._all: list[_Worker] = []
-        self._pipes = selectors.DefaultSelector()
-        self._pace = _LEAD  # seconds that a call takes, of late
+        self._pipes: selectors.BaseSelector | None = None  # while there are processes
+        self._pace = _LEAD  # seconds that a call of this map takes a worker, of late
         self._lock = threading.Lock()
         self._settled = True  # whether no worker has anything in hand, and all are listened to
         self._closing = False
         # Theirs to use and ours to remove: one that is killed cannot. No TemporaryDirectory: forks would remove it.
         self._scratch: str | None = None
-        atexit.register(self.close)
-        os.register_at_fork(after_in_child=self._forget)
+        _EVERY.add(self)
 
     def map(
         self,
@@ -181,19 +181,24 @@ class Workers:
                 worker.stop()
             with self._lock:
                 self._end_all()
+                if self._pipes is not None:
+                    self._pipes.close()
+                    self._pipes = None
                 if self._scratch is not None:
                     shutil.rmtree(self._scratch, ignore_errors=True)
                     self._scratch = None
+                atexit.unregister(self.close)
         finally:
             self._closing = False
 
-    def _forget(self) -> None:
+    def forget(self) -> None:
         """In a fork: processes, pipes and folder are its parent's, and are left to it."""
         self._lock, self._closing, self._settled, self._scratch = threading.Lock(), False, True, None
         for worker in self._all:
             worker.pipe.close()
-        self._pipes.close()  # not one by one: what it listens to is shared
-        self._all, self._pipes = [], selectors.DefaultSelector()
+        if self._pipes is not None:
+            self._pipes.close()  # not one by one: what it listens to is shared
+        self._all, self._pipes = [], None
 
     def _end_all(self) -> None:
         while self._all:
@@ -205,14 +210,17 @@ class Workers:
 
     def _start(self) -> _Worker:
         if self._scratch is None:
+            atexit.register(self.close)
             self._scratch = tempfile.mkdtemp(prefix=_SCRATCH)
+        if self._pipes is None:
+            self._pipes = selectors.DefaultSelector()
         worker = _Worker(self._scratch)
         self._all.append(worker)
         self._pipes.register(worker.pipe, selectors.EVENT_READ, worker)
         return worker
 
     def _end(self, worker: _Worker) -> None:
-        if not worker.pipe.closed:  # else an interrupt came between, the last time
+        if self._pipes is not None and not worker.pipe.closed:  # else an interrupt came between, the last time
             with suppress(KeyError):  # likewise
                 self._pipes.unregister(worker.pipe)
         worker.kill()
@@ -228,6 +236,7 @@ class Workers:
     ) -> None:
         """Gives every worker a call, and where more than one for each are left, others to wait behind it."""
         while waiting:
+            # What a worker may hold: two at least, one in hand and one that waits, whatever they take.
             fresh, room = False, max(2, min(int(_LEAD / self._pace), _MOST, len(waiting) // self._n))
             worker = min(self._all, key=lambda one: len(one.calls), default=None)
             if worker is None or (worker.calls and len(self._all) < self._n):
@@ -267,6 +276,8 @@ class Workers:
         if waiting and busy and min(len(worker.calls) for worker in busy) * self._pace > _LEAD / 2:
             time.sleep(_LEAD / 4)  # nobody will be idle before that
         until = min((worker.deadline for worker in busy), default=0.0)
+        if self._pipes is None:  # nothing could be started
+            return
         ready = self._pipes.select(min(_NAP, max(0.0, until - time.monotonic())))
         while ready:
             for key, _ in ready:
@@ -303,6 +314,18 @@ class Workers:
             self._end(worker)
         if number is not None:
             end(number, result)
+
+
+# Those of this process, for as long as somebody holds them.
+_EVERY: weakref.WeakSet[Workers] = weakref.WeakSet()
+
+
+def _forget_all() -> None:
+    for workers in list(_EVERY):
+        workers.forget()
+
+
+os.register_at_fork(after_in_child=_forget_all)
 
 
 def serve() -> None:

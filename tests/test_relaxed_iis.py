@@ -21,7 +21,7 @@ from tests.toys import write_problem
 MODELS = int(os.environ.get("ORDEBUG_SEQUENCES", "300"))
 INF = drawn.INF
 
-BOUNDS = [(0.0, INF), (-INF, 9.0), (0.0, 7.0), (-4.5, 2.5), (-9.0, INF), (-INF, 12.0), (3.0, 3.0)]
+BOUNDS = [(0.0, INF), (-INF, 9.0), (0.0, 7.0), (-4.5, 2.5), (0.0, 1.0), (-9.0, INF), (-INF, 12.0), (3.0, 3.0)]
 HEAD = "Minimize\n x + y\nSubject To\n spare: x + y <= 100\n"
 
 
@@ -42,7 +42,8 @@ def conflict(judge: Judge, folder: Path, text: str) -> tuple[Problem, IIS]:
         (" need: x + y >= 1.5\n left: x <= 0.9\n right: y <= 0.5\nBinary\n x y\n", ("need", "left"), ()),
         # Binaries stay within 0 and 1: no bound of theirs is named.
         (" need: x + y >= 2.5\nBinary\n x y\n", ("need",), ()),
-        # What an integer may be is named.
+        # What an integer may be is named, also beside a binary.
+        (" need: x + y >= 2.5\nBounds\n x <= 1\nGeneral\n x\nBinary\n y\n", ("need",), ("x",)),
         (" need: x + y >= 2.5\nBounds\n x <= 1\n y <= 1\nGeneral\n x y\n", ("need",), ("x", "y")),
     ],
 )
@@ -70,6 +71,26 @@ def test_bounds_without_a_whole_number_need_nothing_beside_them(
     edits = edits_of(judge, problem, action)
     assert judge.iis(problem, edits) == IIS((), ("x",), (), minimal=True)
     assert judge.is_irreducible(problem, edits)
+
+
+def test_the_iis_of_a_model_as_loaded_is_that_of_gurobi(judge: Judge, tmp_path: Path) -> None:
+    """And that of the public prompts: the relaxation has another one in a third of these."""
+    same = others = 0
+    with gp.Env(params={"OutputFlag": 0, "Threads": 1}) as env:
+        for number in range(100):
+            model = draw(random.Random(f"I {number}"), "I")
+            problem = write_problem(tmp_path / f"{number}.mps", drawn.mps(model))
+            if judge.solve(problem).status is not Status.INFEASIBLE:
+                continue
+            iis = judge.iis(problem)
+            assert iis is not None
+            with gp.read(str(problem.path), env) as read:
+                read.optimize()
+                read.computeIIS()
+                rows = tuple(row.ConstrName for row in read.getConstrs() if row.IISConstr)
+                same, others = same + (iis.rows == rows), others + (iis.rows != rows)
+    assert same > 20
+    assert others == 0
 
 
 def test_a_bound_that_a_binary_was_given_is_named(judge: Judge, tmp_path: Path) -> None:

@@ -119,8 +119,6 @@ def run_evaluation(  # noqa: PLR0913  # all but four by keyword
         if resume and (out / CONFIG).exists():
             record, player = _taken_up(out, record, player)
             on_kept(kept)
-        if not resume:
-            (out / UNUSABLE).unlink(missing_ok=True)  # of a run that had nothing else
         write_text(out / CONFIG, _yaml(record))
         results: dict[int, Episode | Unusable] = dict(kept.episodes)
         for episode in kept.episodes.values():
@@ -192,7 +190,7 @@ def _finish(out: Path, results: Sequence[Episode | Unusable], max_steps: int) ->
     episodes = [result for result in results if isinstance(result, Episode)]
     # Every sample of such a problem finds it unusable.
     unusable = list({(one.problem_id, one.path): one for one in results if isinstance(one, Unusable)}.values())
-    (out / UNUSABLE).unlink(missing_ok=True)  # when it was begun, more may have been
+    (out / UNUSABLE).unlink(missing_ok=True)  # of a run that came to nothing else
     if unusable:
         records = [{"problem_id": one.problem_id, "path": one.path, "error": str(one.error)} for one in unusable]
         write_text(out / UNUSABLE, "".join(json.dumps(record, ensure_ascii=False) + "\n" for record in records))

@@ -29,11 +29,13 @@ _BINARY = Interval(0.0, 1.0)
 def for_whole(loaded: Loaded, edits: Edits, iis: IIS) -> IIS | None:
     """The same conflict as an IIS of the MIP, where that is certain; None where it is not.
 
-    Of the elements of an IIS of an LP all but one, whichever it is, are linearly independent: their Farkas multipliers
+    The elements are rows and bounds; both bounds of one variable are elements only where no number is between them,
+    which is left to Gurobi. All but one of them, whichever it is, are linearly independent: their Farkas multipliers
     are all positive, and with a second dependency one of them could be made 0 (Carathéodory), which leaves a smaller
-    IIS. So, whichever is left out, some rational direction leads deeper into each of the other rows, where these have
-    one side, and leaves the variables of the bounds where they are; a multiple of it is whole. From a point where these
-    are whole and within their bounds, both of them, it leads to a whole point of all the others.
+    IIS. So, whichever is left out, some direction leads deeper into each of the other rows, where these have one side,
+    and leaves the variables of the bounds where they are. It is rational, for floats are, and a multiple of it whole.
+    From a point where these variables are whole and within their bounds, both of them, it leads to a whole point of
+    all the others.
 
     What has two sides may lack whole points although no other element is near: an equation (2 x = 29), a range
     (5 <= 4 x <= 7), bounds without a whole number between them. These are left to Gurobi.

@@ -111,7 +111,7 @@ class Loaded:
 
     @property
     def model(self) -> gp.Model:
-        """The model inside Gurobi, with integrality (`Search.relax`)."""
+        """The model inside Gurobi; made whole first where it was relaxed (`Search.relax`), which ends that proof."""
         self.search.relax(False)
         return self.search.model
 

@@ -49,7 +49,7 @@ def reading_messages(path: Path) -> tuple[str, ...]:
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith(_NO_NEWS) or line.endswith(_SIZE):
             continue
-        if messages and not line.startswith(_BEGINNINGS) and messages[-1] != _MARKED:
+        if messages and not line.startswith(_BEGINNINGS):
             messages[-1] += f" {line}" if messages[-1].startswith("Warning") else f"; {line}"
         else:
             messages.append(line.replace(f" file {decodable}", ""))  # who asks knows which

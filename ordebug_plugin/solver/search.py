@@ -166,16 +166,17 @@ class Search:
         return all(abs(value - round(value)) < _WHOLE for value in whole)
 
     def _holds(self, found: Found) -> bool:
-        """Whether the point that was found, if any, is one.
+        """Whether the optimum that was found, if any, is a point of the model.
 
         Without presolve, Gurobi 13.0.3 goes to the infinite side of a dropped row along a ray that has no end, and
         calls that optimal; and without cuts too, of one MIP in ten thousand, a point that violates equations by 0.17.
         """
         values = found.values
-        if values is None:
+        if found.status != GRB.OPTIMAL or values is None:
             return True
-        finite = math.inf not in values and -math.inf not in values
-        return finite and self.model.getAttr(GRB.Attr.MaxVio) <= _VIOLATION
+        if math.inf in values or -math.inf in values:
+            return False
+        return all(self.model.getAttr(name) <= _VIOLATION for name in (GRB.Attr.ConstrVio, GRB.Attr.BoundVio))
 
     def copy(self) -> gp.Model:
         """A copy of the model as it stands, whole, with the parameters of the environment."""
