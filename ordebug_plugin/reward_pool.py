@@ -198,7 +198,9 @@ def default_workers() -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     text = os.environ.get(WORKERS_VARIABLE, str(min(cores, MAX_WORKERS)))
     if not text.isdecimal():
-        raise InputError(f"the environment variable {WORKERS_VARIABLE} must be a whole number, not {text!r}")
+        raise InputError(
+            f"the environment variable {WORKERS_VARIABLE} must be a whole number of at least 0, not {text!r}"
+        )
     return int(text)
 
 

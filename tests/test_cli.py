@@ -360,7 +360,10 @@ def test_doctor_reads_what_is_set(
     state, detail = said()
     assert (state, detail[:34]) == ("note", "nothing reads ORDEBUG_WORKER; ther")
     monkeypatch.setenv("ORDEBUG_WORKERS", "many")
-    assert said() == ("broken", "the environment variable ORDEBUG_WORKERS must be a whole number, not 'many'")
+    assert said() == (
+        "broken",
+        "the environment variable ORDEBUG_WORKERS must be a whole number of at least 0, not 'many'",
+    )
     monkeypatch.setenv("ORDEBUG_HANG", "soon")
     assert said() == ("broken", "the environment variable ORDEBUG_HANG must be a number of seconds above 0, not 'soon'")
 

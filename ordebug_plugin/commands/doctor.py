@@ -27,7 +27,7 @@ from ordebug_plugin.workers import HANG_VARIABLE
 
 State = Literal["ok", "note", "broken"]
 _PREFIX = "ORDEBUG_"
-# What users set; the tests read ORDEBUG_DATA.
+# What users set; the tests read the last four.
 _VARIABLES = (
     FILE_VARIABLE,
     HANG_VARIABLE,
@@ -36,6 +36,9 @@ _VARIABLES = (
     SIZE_VARIABLE,
     WORKERS_VARIABLE,
     "ORDEBUG_DATA",
+    "ORDEBUG_FUZZ",
+    "ORDEBUG_METAMORPHIC",
+    "ORDEBUG_SEQUENCES",
 )
 
 
@@ -109,7 +112,8 @@ def _settings() -> Finding:
         return Finding("settings", "broken", str(error))
     unknown = [name for name in names if name not in _VARIABLES]
     if unknown:
-        return Finding("settings", "note", f"nothing reads {', '.join(unknown)}; there is {', '.join(_VARIABLES)}")
+        there = f"there is {', '.join(_VARIABLES)}; set: {', '.join(names)}"
+        return Finding("settings", "note", f"nothing reads {', '.join(unknown)}; {there}")
     return Finding("settings", "ok", f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
 
 

@@ -252,6 +252,9 @@ class Run:
         process.join()
         figures = {"models": len(self.scripts), "before_mib": before / 1024, "after_mib": after / 1024}
         figures["kib_per_model"] = (after - before) / len(self.scripts)
+        if after <= before:  # what the start took is enough for so few
+            print(f"{'memory':28} {len(self.scripts)} models are too few to see what they take")
+            return figures
         print(
             f"{'memory':28} {figures['kib_per_model']:.1f} KiB for each of {len(self.scripts)} models kept, beside "
             f"{figures['before_mib']:.0f} MiB of the process",
