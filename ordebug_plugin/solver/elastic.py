@@ -122,9 +122,10 @@ def _relax(loaded: Loaded) -> Elastic:
         for upper, bound in enumerate(bounds)
         if abs(bound) < INFINITY
     }
-    # feasRelax rounds the bounds of integers (0.2 <= x <= 0.8 asks for 1 <= x <= 0); what is edited later is not.
-    model.setAttr(GRB.Attr.RHS, model.getConstrs()[len(loaded.shape.rows) :], [*sides.values()])
-    model.update()
+    if loaded.shape.integers:
+        # feasRelax rounds their bounds (0.2 <= x <= 0.8 asks for 1 <= x <= 0); what is edited later is not.
+        model.setAttr(GRB.Attr.RHS, model.getConstrs()[len(loaded.shape.rows) :], [*sides.values()])
+        model.update()
     native = frozenset(name for name, row in loaded.rows.items() if row.native)
     search = Search.of(model, loaded.search.work_limit)
     return Elastic(model, search, native, list(loaded.shape.rows), list(sides))

@@ -44,8 +44,7 @@ def reading_messages(path: Path) -> tuple[str, ...]:
             with suppress(gp.GurobiError, UnicodeDecodeError):
                 gp.read(str(decodable), env).dispose()
         text = log.read_bytes()[began:].decode("utf-8", errors="replace")
-        marked = _is_marked(plain)
-    messages: list[str] = [_MARKED] if marked else []
+        messages = [_MARKED] if _is_marked(plain) else []
     for line in filter(None, map(str.strip, text.splitlines())):
         if line.startswith(_NO_NEWS) or line.endswith(_SIZE):
             continue
