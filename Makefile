@@ -50,8 +50,9 @@ lint: $(LF)/installed
 
 # Two processes of pytest, also where there are more cores: each holds a framework (1.2 GB) and starts judges and
 # trainings of its own, and tests of limits of seconds need a core that is free within them. A file is one process's, so
-# that what its tests share is made once, and its order is that of `pytest FILE`.
-SHARED_OUT = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder
+# that what its tests share is made once, and its order is that of `pytest FILE`. A process that ends, as one does whose
+# test waits for ever, ends the run: the same test would only wait again.
+SHARED_OUT = -n $(TEST_PROCESSES) --dist loadfile --no-loadscope-reorder --max-worker-restart 0
 unit: setup
 	$(LF)/bin/python -m pytest -m "not swift" $(SHARED_OUT)
 	$(SWIFT)/bin/python -m pytest -m swift $(SHARED_OUT)

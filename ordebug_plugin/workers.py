@@ -96,12 +96,22 @@ class _Worker:
 
     def stop(self) -> None:
         """Ends the process, from any thread: whoever has the pipe finds out."""
-        self._process.kill()
+        if self._process.returncode is None:
+            with suppress(ProcessLookupError):
+                os.kill(self._process.pid, signal.SIGKILL)
 
     def kill(self) -> None:
+        """Ends the process and waits for it.
+
+        Without `Popen.kill` and `Popen.wait`: an interrupt in the one may leave a lock taken, and the other would then
+        wait for it for ever.
+        """
         self.pipe.close()
-        self._process.kill()
-        self._process.wait()
+        self.stop()
+        if self._process.returncode is None:
+            with suppress(ChildProcessError):  # an interrupt came between, the last time
+                os.waitpid(self._process.pid, 0)
+            self._process.returncode = -signal.SIGKILL
 
 
 class Workers:

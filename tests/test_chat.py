@@ -70,7 +70,8 @@ def server(
                 self.send_header("Location", payload)
             self.send_header("Content-Length", str(len(data)))
             self.end_headers()
-            self.wfile.write(data)
+            with contextlib.suppress(ConnectionError):  # likewise
+                self.wfile.write(data)
 
         def log_message(self, *_: object) -> None:
             pass

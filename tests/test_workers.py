@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import gc
 import os
 import random
@@ -73,7 +74,7 @@ def test_calls_behind_one_that_hangs_never_fill_its_pipe() -> None:
     """Short ones of 16 kB each: while this process waited for room in the pipe, nobody would look at the time."""
     results: list[object] = [None] * 600
     calls = [(number, 60.0 if number == 300 else 0.0, bytes(16_000)) for number in range(600)]
-    options = {"workers": 1, "on_end": results.__setitem__, "hang": 1.0}
+    options = {"workers": 1, "on_end": results.__setitem__, "hang": 5.0}
     thread = threading.Thread(target=run_each, args=(echo, calls), kwargs=options, daemon=True)
     thread.start()
     thread.join(60.0)
@@ -114,6 +115,46 @@ def test_an_interrupt_while_another_is_dealt_with_leaves_no_answer_behind() -> N
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0.0)
         signal.signal(signal.SIGALRM, before)
+
+
+class Again(BaseException):
+    """A second interrupt."""
+
+
+def test_an_interrupt_at_any_moment_while_another_is_dealt_with_leaves_nothing_locked() -> None:
+    """Python looks for interrupts when a function has been entered or one of C has returned: here, at each of these."""
+    moments = 0
+    with closing(Workers(2)) as workers:
+
+        def interrupt(_number: int, _result: object) -> None:
+            left = moments
+
+            def watch(_frame: types.FrameType, event: str, _what: object) -> None:
+                nonlocal left
+                left -= event in ("call", "c_return")
+                if left < 0:
+                    sys.setprofile(None)
+                    raise Again
+
+            sys.setprofile(watch)
+            raise KeyboardInterrupt
+
+        while True:
+            try:
+                workers.map(time.sleep, [(0,), (5,)], 60.0, interrupt)
+            except Again:
+                pass
+            except KeyboardInterrupt:  # there was no such moment any more
+                sys.setprofile(None)
+                break
+            results: list[int] = []
+            ask = functools.partial(workers.map, abs, [(-2,), (-3,)], 60.0)
+            thread = threading.Thread(target=lambda to=results, ask=ask: to.extend(ask()), daemon=True)
+            thread.start()
+            thread.join(60.0)
+            assert results == [2, 3], moments
+            moments += 1
+    assert moments > 30
 
 
 def test_what_was_asked_when_the_workers_are_closed_is_lost_by_name() -> None:
