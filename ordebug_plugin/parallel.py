@@ -6,7 +6,6 @@ results are the same, in the same order, wherever and by however many they were 
 
 from __future__ import annotations
 
-import tempfile
 from collections.abc import Callable, Sequence
 from functools import lru_cache
 from pathlib import Path
@@ -14,6 +13,7 @@ from typing import Any
 
 from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.guarded import hang_limit, make_judge
+from ordebug_plugin.scratch import Scratch
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.workers import Workers
 
@@ -31,12 +31,12 @@ def judge_of(work_limit: float) -> Judge:
 
 def scratch_folder() -> Path:
     """A folder of this process alone, gone with it."""
-    return Path(_scratch().name)
+    return _scratch().path
 
 
 @lru_cache(maxsize=1)
-def _scratch() -> tempfile.TemporaryDirectory[str]:
-    return tempfile.TemporaryDirectory(prefix="ordebug-scratch-")
+def _scratch() -> Scratch:
+    return Scratch()
 
 
 def call_each(

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import tempfile
 import threading
 from dataclasses import replace
 from functools import lru_cache
@@ -21,6 +20,7 @@ from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, is_extended, load_problem
 from ordebug_plugin.prompt import Detail, Style
+from ordebug_plugin.scratch import Scratch
 from ordebug_plugin.specification import read_specification
 from ordebug_plugin.truth import dump_truth, load_truth
 
@@ -109,7 +109,7 @@ def _materialize(name: str, text: str) -> Path:
     suffix = next((suffix for suffix in MODEL_SUFFIXES if name.endswith(suffix)), None)
     if suffix is None or suffix.endswith(".gz"):
         raise ProblemError(f"an inline model must be text, .mps or .lp, not {name!r}")
-    path = Path(_private_folder().name) / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
+    path = _private_folder().path / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
     if not path.exists():
         partial = path.with_name(f"{path.name}.{threading.get_ident()}")
         partial.write_text(text, encoding="utf-8")
@@ -118,6 +118,5 @@ def _materialize(name: str, text: str) -> Path:
 
 
 @lru_cache(maxsize=1)
-def _private_folder() -> tempfile.TemporaryDirectory[str]:
-    """A folder of this process alone, gone with it."""
-    return tempfile.TemporaryDirectory(prefix="ordebug-models-")
+def _private_folder() -> Scratch:
+    return Scratch()

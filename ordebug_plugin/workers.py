@@ -11,11 +11,9 @@ import gc
 import os
 import pickle
 import selectors
-import shutil
 import signal
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 import weakref
@@ -29,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.redaction import keyless
+from ordebug_plugin.scratch import Scratch
 
 
 @dataclass(frozen=True)
@@ -55,8 +54,6 @@ _MOST = 32
 # Bytes; only small calls wait: while a pipe is full, nobody would look at the time.
 _SMALL = 16_384
 _SERVE = "from ordebug_plugin.workers import serve; serve()"
-_SCRATCH = "ordebug-workers-"
-_FAREWELL = 1.0  # seconds
 _NAP = 0.2  # seconds; `futures` says why
 _CLOSED = Lost("the processes were ended while it was judged")
 
@@ -73,7 +70,7 @@ class _Worker:
         scratch: Folder for its temporary files.
     """
 
-    def __init__(self, scratch: str) -> None:
+    def __init__(self, scratch: Path) -> None:
         self.calls: deque[int] = deque()
         self.deadline = 0.0
         self.pipe, other = Pipe()
@@ -82,11 +79,11 @@ class _Worker:
         path = os.pathsep.join(entry for entry in sys.path if entry)
         try:
             self._process = subprocess.Popen(
-                [sys.executable, "-P", "-c", _SERVE, str(other.fileno()), str(os.getpid())],
+                [sys.executable, "-P", "-c", _SERVE, str(other.fileno())],
                 pass_fds=[other.fileno()],
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.DEVNULL,  # whatever a licence has to say must not end up in somebody's JSON
-                env={**keyless(os.environ), "PYTHONPATH": path, "TMPDIR": scratch, KILLABLE_VARIABLE: "1"},
+                env={**keyless(os.environ), "PYTHONPATH": path, "TMPDIR": str(scratch), KILLABLE_VARIABLE: "1"},
             )
         except OSError:
             self.pipe.close()
@@ -131,8 +128,7 @@ class Workers:
         self._lock = threading.Lock()
         self._settled = True  # whether no worker has anything in hand, and all are listened to
         self._closing = False
-        # Theirs to use and ours to remove: one that is killed cannot. No TemporaryDirectory: forks would remove it.
-        self._scratch: str | None = None
+        self._scratch: Scratch | None = None  # theirs to use and ours to remove: one that is killed cannot
         _EVERY.add(self)
 
     def map(
@@ -195,7 +191,7 @@ class Workers:
                     self._pipes.close()
                     self._pipes = None
                 if self._scratch is not None:
-                    shutil.rmtree(self._scratch, ignore_errors=True)
+                    self._scratch.remove()
                     self._scratch = None
                 atexit.unregister(self.close)
         finally:
@@ -221,10 +217,10 @@ class Workers:
     def _start(self) -> _Worker:
         if self._scratch is None:
             atexit.register(self.close)
-            self._scratch = tempfile.mkdtemp(prefix=_SCRATCH)
+            self._scratch = Scratch()
         if self._pipes is None:
             self._pipes = selectors.DefaultSelector()
-        worker = _Worker(self._scratch)
+        worker = _Worker(self._scratch.path)
         self._all.append(worker)
         self._pipes.register(worker.pipe, selectors.EVENT_READ, worker)
         return worker
@@ -344,9 +340,9 @@ def serve() -> None:
     # that died by itself would be a loss.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    pipe, parent = Connection(int(sys.argv[1])), int(sys.argv[2])
+    pipe = Connection(int(sys.argv[1]))
     gc.set_threshold(*GARBAGE)
-    try:
+    with suppress(EOFError, OSError):
         while True:
             function, share = pickle.loads(pipe.recv_bytes())
             for place, call in enumerate(share, start=1):
@@ -357,15 +353,3 @@ def serve() -> None:
                 pipe.send_bytes(pickle.dumps((seconds, back, result)))
                 if back:
                     break
-    except (EOFError, OSError):
-        _clear(parent)
-
-
-def _clear(parent: int) -> None:
-    """Removes the folder for temporary files where the parent cannot, for it was killed, as Ray does with its own."""
-    until = time.monotonic() + _FAREWELL
-    while os.getppid() == parent and time.monotonic() < until:  # the pipe closes a moment before
-        time.sleep(_FAREWELL / 50)
-    folder = Path(tempfile.gettempdir())
-    if os.getppid() != parent and folder.name.startswith(_SCRATCH):
-        shutil.rmtree(folder, ignore_errors=True)

@@ -217,7 +217,7 @@ def test_a_fork_leaves_the_workers_to_its_parent(tmp_path: Path) -> None:
         check=False,
         timeout=120,
     )
-    assert run.stdout.startswith("0 [0, 1] [0, 1, 2] ['ordebug-workers-"), run
+    assert run.stdout.startswith("0 [0, 1] [0, 1, 2] ['ordebug-tmp-"), run
     assert not any(tmp_path.iterdir())
 
 
@@ -251,7 +251,7 @@ def test_an_interrupted_command_leaves_no_process_and_no_folder(
     assert not any(scratch.iterdir())
 
 
-def test_a_command_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path) -> None:
+def test_what_a_killed_command_leaves_is_removed_by_the_next(tmp_path: Path) -> None:
     """Ray kills the processes of its tasks, each of which has one of ours."""
     script = "import time; from ordebug_plugin.workers import Workers; Workers(2).map(time.sleep, [(2,)] * 99, 90)"
     environment = {**os.environ, "TMPDIR": str(tmp_path)}
@@ -261,12 +261,21 @@ def test_a_command_that_is_killed_leaves_no_process_and_no_folder(tmp_path: Path
         time.sleep(0.05)
     workers = set(members(process.pid)) - {str(process.pid)}
     assert len(workers) == 2
-    assert any(tmp_path.iterdir())
+    (left,) = tmp_path.iterdir()
+    list_folder = (
+        "import os, sys; from ordebug_plugin.scratch import Scratch; Scratch(); print(os.listdir(sys.argv[1]))"
+    )
+    look = [sys.executable, "-c", list_folder, str(tmp_path)]
+    seen = subprocess.run(look, env=environment, capture_output=True, text=True, check=True).stdout
+    assert left.name in seen  # in use
     process.kill()
     process.wait()
-    while (members(process.pid) or any(tmp_path.iterdir())) and time.monotonic() < until:
+    while members(process.pid) and time.monotonic() < until:
         time.sleep(0.05)
     assert not members(process.pid)
+    assert left.exists()
+    seen = subprocess.run(look, env=environment, capture_output=True, text=True, check=True).stdout
+    assert left.name not in seen
     assert not any(tmp_path.iterdir())
 
 

@@ -1,0 +1,65 @@
+"""Folders for temporary files, gone with their process; of a killed one, with the next process that makes one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+import tempfile
+import weakref
+from contextlib import suppress
+from pathlib import Path
+
+_PREFIX = "ordebug-tmp-"
+# A folder, itself and no link to one.
+_FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
+
+
+class Scratch:
+    """A folder of this process alone, until `remove` or the end of the process; forks leave it alone.
+
+    While it is in use it is locked (flock, which ends with a process however that ends), so one that nobody has locked
+    was left by a process that was killed. Where a file system has no such locks nothing of the kind is removed.
+
+    Attributes:
+        path: The folder.
+
+    Raises:
+        OSError: It cannot be made.
+    """
+
+    def __init__(self) -> None:
+        _sweep(Path(tempfile.gettempdir()))
+        while True:
+            self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
+            with suppress(FileNotFoundError):  # swept before it was locked
+                handle = os.open(self.path, _FOLDER)
+                with suppress(OSError):  # no such locks here
+                    fcntl.flock(handle, fcntl.LOCK_EX)
+                if self.path.exists():
+                    break
+                os.close(handle)
+        self._remove = weakref.finalize(self, _remove, self.path, handle, os.getpid())
+
+    def remove(self) -> None:
+        """Removes the folder, with all that is in it."""
+        self._remove()
+
+
+def _remove(path: Path, handle: int, pid: int) -> None:
+    if os.getpid() == pid:
+        shutil.rmtree(path, ignore_errors=True)
+    os.close(handle)
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what killed processes of this user have left."""
+    for path in folder.glob(f"{_PREFIX}*"):
+        with suppress(OSError):  # in use, or somebody else's, or gone
+            handle = os.open(path, _FOLDER)
+            try:
+                if os.fstat(handle).st_uid == os.getuid():
+                    fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                    shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
