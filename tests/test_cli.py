@@ -3,6 +3,7 @@
 import importlib.metadata
 import importlib.util
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -365,7 +366,16 @@ def test_doctor_reads_what_is_set(
         "the environment variable ORDEBUG_WORKERS must be a whole number of at least 0, not 'many'",
     )
     monkeypatch.setenv("ORDEBUG_HANG", "soon")
-    assert said() == ("broken", "the environment variable ORDEBUG_HANG must be a number of seconds above 0, not 'soon'")
+    hang = "the environment variable ORDEBUG_HANG must be a number of seconds above 0, not 'soon'"
+    workers = "the environment variable ORDEBUG_WORKERS must be a whole number of at least 0, not 'many'"
+    assert said() == ("broken", f"{hang}; {workers}")
+    monkeypatch.setenv("ORDEBUG_HANG", "60")
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    monkeypatch.setenv("ORDEBUG_RAY", f"127.0.0.1:{port}")
+    state, detail = said()
+    assert state == "broken"
+    assert detail.startswith(f"no Ray cluster at 127.0.0.1:{port}: ")
 
 
 @pytest.mark.parametrize("address", ["", "http://10.0.0.1:6379"])

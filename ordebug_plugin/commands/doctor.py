@@ -15,6 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ordebug_plugin import __version__
+from ordebug_plugin.cluster import Cluster, check_head
 from ordebug_plugin.commands.common import DONE, FINDINGS, RESULTS, Subparsers, print_json, progress
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.guarded import hang_limit, probe_licence
@@ -27,7 +28,7 @@ from ordebug_plugin.workers import HANG_VARIABLE
 
 State = Literal["ok", "note", "broken"]
 _PREFIX = "ORDEBUG_"
-# What users set; the tests read the last four.
+# What users set; the tests read the last six.
 _VARIABLES = (
     FILE_VARIABLE,
     HANG_VARIABLE,
@@ -35,6 +36,8 @@ _VARIABLES = (
     STORE_VARIABLE,
     SIZE_VARIABLE,
     WORKERS_VARIABLE,
+    "ORDEBUG_BROWSER",
+    "ORDEBUG_CROSSCHECKS",
     "ORDEBUG_DATA",
     "ORDEBUG_FUZZ",
     "ORDEBUG_METAMORPHIC",
@@ -103,18 +106,30 @@ def _gurobi() -> Finding:
 def _settings() -> Finding:
     """What is set by variables of ours, each read as a command reads it; names alone, for values may be secrets."""
     names = sorted(name for name in os.environ if name.startswith(_PREFIX))
-    try:
-        hang_limit(DEFAULT_WORK_LIMIT)
-        default_crew()
-        if (store := open_store(gurobi_version())) is not None:
-            store.close()
-    except OrdebugError as error:
-        return Finding("settings", "broken", str(error))
+    wrong = []
+    for read in (lambda: hang_limit(DEFAULT_WORK_LIMIT), _read_crew, _read_store):
+        try:
+            read()
+        except OrdebugError as error:
+            wrong.append(str(error))
+    if wrong:
+        return Finding("settings", "broken", "; ".join(wrong))
     unknown = [name for name in names if name not in _VARIABLES]
     if unknown:
         there = f"there is {', '.join(_VARIABLES)}; set: {', '.join(names)}"
         return Finding("settings", "note", f"nothing reads {', '.join(unknown)}; {there}")
     return Finding("settings", "ok", f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
+
+
+def _read_crew() -> None:
+    crew = default_crew()
+    if isinstance(crew, Cluster):
+        check_head(crew.address)
+
+
+def _read_store() -> None:
+    if (store := open_store(gurobi_version())) is not None:
+        store.close()
 
 
 def _what_to_check() -> str:
