@@ -23,6 +23,7 @@ Parts (--only NAME takes some of them):
             cores
   growth    LPs of 10 to 1900 rows, drawn by seed
   workers   two processes beside one, as the commands have them, every state new: 40 rounds of the benchmark
+  store     the heuristic's episodes by new judges: without a store, with an empty one, with one that knows them
   memory    resident memory of a process for every model kept, after an episode on each
   gurobi    share of our judge's time that is spent inside Gurobi, where every state is new
 """
@@ -48,7 +49,7 @@ from ordebug_plugin.problem import load_benchmark
 from ordebug_plugin.solver import Judge
 from ordebug_plugin.workers import GARBAGE
 
-PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "memory", "gurobi")
+PARTS = ("episodes", "turns", "repeats", "rewards", "growth", "workers", "store", "memory", "gurobi")
 
 
 def main() -> int:
@@ -95,6 +96,7 @@ def run(options: argparse.Namespace, repeats: int, scratch: Path) -> int:
                 measured.rewards,
                 measured.growth,
                 measured.workers,
+                measured.store,
                 measured.memory,
                 measured.gurobi,
             ),

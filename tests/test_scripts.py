@@ -98,7 +98,7 @@ def test_the_bench_of_the_judge_agrees_with_the_naive_loop(tmp_path: Path) -> No
     """Two problems; the growth over sizes takes too long for a test."""
     make_benchmark(tmp_path / "bench", n=2, seed=1, wanted=PLANS)
     figures = tmp_path / "figures.json"
-    parts = ["episodes", "turns", "repeats", "rewards", "workers", "memory", "gurobi"]
+    parts = ["episodes", "turns", "repeats", "rewards", "workers", "store", "memory", "gurobi"]
     options = ["--quick", "--repeats", "1", "--json", str(figures), "--only", *parts]
     done = script(sys.executable, "scripts/bench_judge.py", "--bench", str(tmp_path / "bench"), *options)
     assert done.returncode == 0, done.stderr  # 1 where a state differs in status or objective

@@ -25,7 +25,9 @@ from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import load_problem
 from ordebug_plugin.prompt import render_answer
 from ordebug_plugin.reward_pool import RewardPool
+from ordebug_plugin.serving import variables
 from ordebug_plugin.solver import Judge
+from ordebug_plugin.store import STORE_VARIABLE
 from ordebug_plugin.verdict import Status
 
 SIZES = (10, 30, 100, 200, 500, 1000, 1900)
@@ -45,12 +47,15 @@ class Run:
 
     def episodes(self) -> dict[str, Any]:
         """Every state is new to our judge."""
-        with Judge(models_kept=1) as judge:
-            drops = [draw_script(self.rng, judge, script.problem, drop_first) for script in self.scripts]
+        drops = self._heuristic()
         return {
             "as a model repairs": self._compare(self.scripts, "episodes, as a model repairs", careful=True),
             "as the heuristic repairs": self._compare(drops, "episodes, as the heuristic", careful=True),
         }
+
+    def _heuristic(self) -> list[Script]:
+        with Judge(models_kept=1) as judge:
+            return [draw_script(self.rng, judge, script.problem, drop_first) for script in self.scripts]
 
     def turns(self) -> dict[str, Any]:
         """Answers that change nothing cost the naive loop as much as others."""
@@ -240,6 +245,27 @@ class Run:
             f"{figures['cpu_us_per_episode']['2']:.0f} µs beside {figures['cpu_us_per_episode']['1']:.0f}",
             flush=True,
         )
+        return figures
+
+    def store(self) -> dict[str, Any]:
+        """The heuristic's episodes, by new judges: without a store, with an empty one, with one that knows them."""
+        scripts = self._heuristic()
+        times: dict[str, list[tuple[float, float]]] = {"without": [], "empty": [], "full": []}
+        for repeat in range(self.repeats):
+            for name, into in times.items():
+                folder = "" if name == "without" else str(self.scratch / f"store{repeat}")
+                with variables({STORE_VARIABLE: folder}), timed(into), Judge(models_kept=KEEP_ALL) as judge:
+                    for script in scripts:
+                        our_episode(judge, script)
+        figures: dict[str, Any] = {}
+        for name, taken in times.items():
+            cpu = [1e6 * seconds / len(scripts) for _, seconds in taken]
+            figures[name] = {"cpu_us": statistics.median(cpu), "cpu_us_range": [min(cpu), max(cpu)]}
+        said = (
+            f"{name} {one['cpu_us']:.0f} ({min(one['cpu_us_range']):.0f} to {max(one['cpu_us_range']):.0f})"
+            for name, one in figures.items()
+        )
+        print(f"{'store, µs an episode':28} {', '.join(said)}", flush=True)
         return figures
 
     def memory(self) -> dict[str, Any]:
