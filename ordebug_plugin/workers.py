@@ -29,6 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ordebug_plugin.processes import end_process, stop_process
 from ordebug_plugin.redaction import keyless
 from ordebug_plugin.scratch import Scratch
 
@@ -113,22 +114,12 @@ class _Worker:
 
     def stop(self) -> None:
         """Ends the process, from any thread: whoever has the pipe finds out."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+        stop_process(self._process)
 
     def kill(self) -> None:
-        """Ends the process and waits for it.
-
-        Without `Popen.kill` and `Popen.wait`: an interrupt in the one may leave a lock taken, and the other would then
-        wait for it for ever.
-        """
+        """Ends the process and waits for it (`end_process`)."""
         self.pipe.close()
-        self.stop()
-        if self._process.returncode is None:
-            with suppress(ChildProcessError):  # an interrupt came between, the last time
-                os.waitpid(self._process.pid, 0)
-            self._process.returncode = -signal.SIGKILL
+        end_process(self._process)
 
 
 class Workers:

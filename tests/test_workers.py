@@ -119,6 +119,37 @@ def test_one_that_stands_still_in_the_midst_of_a_message_is_not_waited_for(enoug
     assert results == [7, hung, 8]
 
 
+HOLD = """
+import ctypes, sys
+libc = ctypes.CDLL(None)
+libc.ptrace.argtypes = [ctypes.c_long, ctypes.c_long, ctypes.c_void_p, ctypes.c_void_p]
+print(libc.ptrace(0x4206, int(sys.argv[1]), None, 0x40), flush=True)  # PTRACE_SEIZE, PTRACE_O_TRACEEXIT
+sys.stdin.read()
+"""
+
+
+def test_one_that_the_kernel_holds_when_it_is_killed_is_not_waited_for() -> None:
+    """As on a network drive that is gone; here somebody who traces it keeps it from ending."""
+    workers = Workers(1)
+    (pid,) = workers.map(worker_of, [(0,)], 600.0)
+    command = [sys.executable, "-c", HOLD, str(pid)]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holds:
+        assert holds.stdout is not None
+        if int(holds.stdout.readline()) != 0:
+            pytest.skip("nobody may trace a process here")
+        closing_it = threading.Thread(target=workers.close, daemon=True)
+        closing_it.start()
+        closing_it.join(60.0)
+        assert not closing_it.is_alive()
+        assert Path(f"/proc/{pid}").exists()
+    with closing(workers):
+        assert workers.map(echo, [(5,)], 600.0) == [5]
+    until = time.monotonic() + 60.0
+    while Path(f"/proc/{pid}").exists() and time.monotonic() < until:
+        subprocess.run([sys.executable, "-V"], stdout=subprocess.DEVNULL, check=True)  # which buries what has ended
+    assert not Path(f"/proc/{pid}").exists()
+
+
 def test_long_calls_that_wait_behind_each_other_are_handed_out_again() -> None:
     """Short ones before them had them wait by the dozen, while others were idle."""
     with closing(Workers(4)) as workers:
