@@ -7,10 +7,12 @@ import os
 import shutil
 import tempfile
 import weakref
+import zlib
 from contextlib import suppress
 from pathlib import Path
 
-_PREFIX = "ordebug-tmp-"
+# With the machine: on a file system that several share, the locks of one may not be seen by the others.
+_PREFIX = f"ordebug-tmp-{zlib.crc32(os.fsencode(os.uname().nodename)):08x}-"
 # A folder, itself and no link to one.
 _FOLDER = os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW
 
@@ -30,15 +32,10 @@ class Scratch:
 
     def __init__(self) -> None:
         _sweep(Path(tempfile.gettempdir()))
-        while True:
+        handle = None
+        while handle is None:
             self.path = Path(tempfile.mkdtemp(prefix=_PREFIX))
-            with suppress(FileNotFoundError):  # swept before it was locked
-                handle = os.open(self.path, _FOLDER)
-                with suppress(OSError):  # no such locks here
-                    fcntl.flock(handle, fcntl.LOCK_EX)
-                if self.path.exists():
-                    break
-                os.close(handle)
+            handle = _lock(self.path)
         self._remove = weakref.finalize(self, _remove, self.path, handle, os.getpid())
 
     def remove(self) -> None:
@@ -46,10 +43,29 @@ class Scratch:
         self._remove()
 
 
+def _lock(path: Path) -> int | None:
+    """The handle that holds the lock of a folder just made; None where another process took it for left before that."""
+    with suppress(FileNotFoundError):
+        handle = os.open(path, _FOLDER)
+        try:
+            fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            taken = not path.exists()
+        except BlockingIOError:  # it is removing it, and may be stopped there: nobody waits for it
+            taken = True
+        except OSError:  # no such locks here
+            taken = False
+        if not taken:
+            return handle
+        os.close(handle)
+    return None
+
+
 def _remove(path: Path, handle: int, pid: int) -> None:
-    if os.getpid() == pid:
-        shutil.rmtree(path, ignore_errors=True)
-    os.close(handle)
+    try:
+        if os.getpid() == pid:
+            shutil.rmtree(path, ignore_errors=True)
+    finally:
+        os.close(handle)  # also where an interrupt came between: what is left is for the next to remove
 
 
 def _sweep(folder: Path) -> None:

@@ -185,18 +185,27 @@ def _wait(process: subprocess.Popen[bytes], url: str, log: Path) -> None:
 
 
 def end_group(process: subprocess.Popen[bytes]) -> None:
-    """Ends a process that leads a session of its own, with everything that it has started."""
-    for sign in (signal.SIGTERM, signal.SIGKILL):
+    """Ends a process that leads a session of its own, with everything that it has started.
+
+    Whoever does not want to wait for its end, and interrupts again, leaves nothing behind either: what runs in another
+    session hears no Ctrl-C.
+    """
+    try:
+        for sign in (signal.SIGTERM, signal.SIGKILL):
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, sign)
+            deadline = time.monotonic() + _GRACE
+            while time.monotonic() < deadline:
+                process.poll()  # or the leader stays as a zombie, and the group is never gone
+                try:
+                    os.killpg(process.pid, 0)
+                except ProcessLookupError:
+                    return
+                time.sleep(0.1)
+    except BaseException:
         with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, sign)
-        deadline = time.monotonic() + _GRACE
-        while time.monotonic() < deadline:
-            process.poll()  # or the leader stays as a zombie, and the group is never gone
-            try:
-                os.killpg(process.pid, 0)
-            except ProcessLookupError:
-                return
-            time.sleep(0.1)
+            os.killpg(process.pid, signal.SIGKILL)
+        raise
 
 
 @contextlib.contextmanager

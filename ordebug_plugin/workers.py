@@ -8,10 +8,13 @@ from __future__ import annotations
 
 import atexit
 import gc
+import math
 import os
 import pickle
 import selectors
 import signal
+import socket
+import struct
 import subprocess
 import sys
 import threading
@@ -26,6 +29,7 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import Any
 
+from ordebug_plugin.processes import end_process, stop_process
 from ordebug_plugin.redaction import keyless
 from ordebug_plugin.scratch import Scratch
 
@@ -55,6 +59,7 @@ _MOST = 32
 _SMALL = 16_384
 _SERVE = "from ordebug_plugin.workers import serve; serve()"
 _NAP = 0.2  # seconds; `futures` says why
+_NEVER = 1e9  # seconds; a limit in the kernel's form cannot be infinite
 _CLOSED = Lost("the processes were ended while it was judged")
 
 
@@ -73,6 +78,7 @@ class _Worker:
     def __init__(self, scratch: Path) -> None:
         self.calls: deque[int] = deque()
         self.deadline = 0.0
+        self._allowed = math.inf
         self.pipe, other = Pipe()
         # The package may have been found by a path that only this process knows; -P: never in the folder at hand, whose
         # files are anybody's.
@@ -91,24 +97,29 @@ class _Worker:
         finally:
             other.close()
 
+    def allow(self, seconds: float) -> None:
+        """How long this process and that one may wait for each other in the midst of a message: then it is an error.
+
+        One that stands still, or hangs before it has read anything, would have this one wait with it for ever.
+        """
+        if seconds == self._allowed:
+            return
+        # A timeval, of seconds and microseconds; zeros would be no limit.
+        limit = struct.pack("ll", *divmod(max(1, int(min(seconds, _NEVER) * 1e6)), 1_000_000))
+        with socket.fromfd(self.pipe.fileno(), socket.AF_UNIX, socket.SOCK_STREAM) as pipe:
+            pipe.setblocking(True)  # whatever somebody has made the default of sockets
+            for direction in (socket.SO_SNDTIMEO, socket.SO_RCVTIMEO):
+                pipe.setsockopt(socket.SOL_SOCKET, direction, limit)
+        self._allowed = seconds
+
     def stop(self) -> None:
         """Ends the process, from any thread: whoever has the pipe finds out."""
-        if self._process.returncode is None:
-            with suppress(ProcessLookupError):
-                os.kill(self._process.pid, signal.SIGKILL)
+        stop_process(self._process)
 
     def kill(self) -> None:
-        """Ends the process and waits for it.
-
-        Without `Popen.kill` and `Popen.wait`: an interrupt in the one may leave a lock taken, and the other would then
-        wait for it for ever.
-        """
+        """Ends the process and waits for it (`end_process`)."""
         self.pipe.close()
-        self.stop()
-        if self._process.returncode is None:
-            with suppress(ChildProcessError):  # an interrupt came between, the last time
-                os.waitpid(self._process.pid, 0)
-            self._process.returncode = -signal.SIGKILL
+        end_process(self._process)
 
 
 class Workers:
@@ -264,10 +275,12 @@ class Workers:
             before = list(worker.calls)
             worker.calls.extend(share)  # before they are sent: it never seems idle with something in hand
             try:
+                worker.allow(timeout)
                 worker.pipe.send_bytes(message)
-            except OSError:  # it died since its last call, or cannot even start
+            except OSError:  # it died since its last call, or cannot even start, or does not read
                 worker.calls = deque(before)
                 if not free:
+                    worker.stop()  # half a message would spoil the next
                     return  # what it has in hand is lost, which is for `_receive` to find out
                 self._end(worker)
                 if fresh:
@@ -287,19 +300,20 @@ class Workers:
         ready = self._pipes.select(min(_NAP, max(0.0, until - time.monotonic())))
         while ready:
             for key, _ in ready:
-                self._take(key.data, self._read(key.data, waiting), waiting, timeout, end)
+                self._take(key.data, self._read(key.data, waiting, timeout), waiting, timeout, end)
             if waiting and len(self._busy()) < self._n:
                 return
             ready = self._pipes.select(0.0)
         now = time.monotonic()
         for worker in [worker for worker in self._busy() if worker.deadline <= now]:
-            lost = Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
-            self._take(worker, lost, waiting, timeout, end)
+            self._take(worker, _hung(timeout), waiting, timeout, end)
 
-    def _read(self, worker: _Worker, waiting: deque[int]) -> Any:
+    def _read(self, worker: _Worker, waiting: deque[int], timeout: float) -> Any:
         """The result of the first of its calls; some of those behind it may come back."""
         try:
             seconds, back, result = pickle.loads(worker.pipe.recv_bytes())
+        except BlockingIOError:  # in the midst of an answer
+            return _hung(timeout)
         except (EOFError, OSError):
             return Lost("the process that judged it died")
         self._pace = max(1e-6, self._pace + (seconds - self._pace) / 8)
@@ -320,6 +334,10 @@ class Workers:
             self._end(worker)
         if number is not None:
             end(number, result)
+
+
+def _hung(timeout: float) -> Lost:
+    return Lost(f"Gurobi did not return within {timeout:g} s ({HANG_VARIABLE} sets the limit)")
 
 
 # Those of this process, for as long as somebody holds them.

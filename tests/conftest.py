@@ -3,13 +3,17 @@
 from __future__ import annotations
 
 import fcntl
+import importlib
 import json
+import math
 import os
 import shlex
 import socket
 import subprocess
 import sys
+import time
 from collections.abc import Iterator, Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -19,6 +23,7 @@ from hypothesis import HealthCheck, settings
 from ordebug_plugin.problem import Problem
 from ordebug_plugin.prompt import SYSTEM_PROMPT
 from ordebug_plugin.solver import Judge
+from ordebug_plugin.workers import Workers
 from tests.toys import CONFLICT, RANGES, write_problem
 
 # No test is timed, and every run draws the same examples: a failure is a fault, not a busy machine.
@@ -181,6 +186,22 @@ def run(*command: str, cwd: Path, env: Mapping[str, str] | None = None, timeout:
         check=False,
     )
     return Run(process.returncode, process.stdout)
+
+
+def import_module(name: str) -> None:
+    importlib.import_module(name)
+
+
+@pytest.fixture(scope="module")
+def enough(request: pytest.FixtureRequest) -> int:
+    """Seconds in which a process that judges starts and answers here, also where the machine has other things to do.
+
+    What takes longest is to import the module of the tests, for one of its functions.
+    """
+    began = time.monotonic()
+    with closing(Workers(1)) as workers:
+        assert workers.map(import_module, [(request.module.__name__,)], 600.0) == [None]
+    return max(2, math.ceil(3.0 * (time.monotonic() - began)))
 
 
 @pytest.fixture(scope="module")

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
 import subprocess
 import sys
 import tempfile
+import threading
+import types
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -14,8 +17,6 @@ import pytest
 from ordebug_plugin.scratch import Scratch
 from tests.conftest import REPO
 
-LEFT = "ordebug-tmp-left"
-
 
 @pytest.fixture
 def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
@@ -23,6 +24,17 @@ def temporary(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     folder = tmp_path / "temporary"
     folder.mkdir()
     monkeypatch.setattr(tempfile, "tempdir", str(folder))
+    return folder
+
+
+@pytest.fixture
+def left(temporary: Path) -> Path:
+    """A folder that a killed process has left."""
+    scratch = Scratch()
+    folder = scratch.path.with_name(scratch.path.name + "left")
+    scratch.remove()
+    folder.mkdir()
+    (folder / "file").write_text("x")
     return folder
 
 
@@ -39,20 +51,67 @@ def test_it_is_gone_with_whoever_holds_it(temporary: Path) -> None:
     assert len(os.listdir("/proc/self/fd")) == handles - 1
 
 
-def test_only_what_nobody_uses_is_removed(temporary: Path) -> None:
-    (temporary / LEFT).mkdir()
-    (temporary / LEFT / "file").write_text("x")
-    elsewhere = temporary / "elsewhere"
+def test_only_what_nobody_uses_is_removed(temporary: Path, left: Path) -> None:
+    elsewhere, link, file, pipe = kept = [temporary / "elsewhere", *(Path(f"{left}-{n}") for n in range(3))]
     elsewhere.mkdir()
     (elsewhere / "file").write_text("x")
-    (temporary / f"{LEFT}-link").symlink_to(elsewhere)
-    (temporary / f"{LEFT}-file").write_text("x")
-    os.mkfifo(temporary / f"{LEFT}-pipe")  # opened like a file it would wait for ever
+    link.symlink_to(elsewhere)
+    file.write_text("x")
+    os.mkfifo(pipe)  # opened like a file it would wait for ever
     used = Scratch()
-    assert not (temporary / LEFT).exists()
-    kept = {elsewhere, temporary / f"{LEFT}-link", temporary / f"{LEFT}-file", temporary / f"{LEFT}-pipe"}
+    assert not left.exists()
     assert set(temporary.iterdir()) == {used.path, *kept}
     assert (elsewhere / "file").exists()
+
+
+def test_what_another_machine_has_left_is_left_to_it(temporary: Path, left: Path) -> None:
+    """Where several share a folder, one may not see the locks of the others."""
+    others = left.with_name(left.name.replace(left.name.split("-")[2], "0123abcd"))
+    others.mkdir()
+    Scratch().remove()
+    assert [*temporary.iterdir()] == [others]
+
+
+def test_nobody_waits_for_one_that_stands_still_in_the_midst_of_removing(temporary: Path) -> None:
+    """It has taken for left what was made but not yet locked."""
+    taken: list[tuple[Path, int]] = []
+    made: list[Scratch] = []
+
+    def take(_frame: types.FrameType, event: str, what: object) -> None:
+        if event == "c_return" and what is os.mkdir and not taken:
+            (folder,) = temporary.iterdir()
+            taken.append((folder, os.open(folder, os.O_RDONLY)))
+            fcntl.flock(taken[0][1], fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+    def make() -> None:
+        sys.setprofile(take)
+        made.append(Scratch())
+
+    thread = threading.Thread(target=make, daemon=True)
+    thread.start()
+    thread.join(60.0)
+    ((folder, handle),) = taken
+    assert [one.path != folder for one in made] == [True]
+    os.close(handle)
+
+
+def test_what_an_interrupt_leaves_is_removed_by_the_next(temporary: Path) -> None:
+    scratch, handles = Scratch(), len(os.listdir("/proc/self/fd"))
+    for name in "abc":
+        (scratch.path / name).write_text("x")
+
+    def interrupt(_frame: types.FrameType, event: str, what: object) -> None:
+        if event == "c_return" and what is os.unlink:
+            sys.setprofile(None)
+            raise KeyboardInterrupt
+
+    sys.setprofile(interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        scratch.remove()
+    assert len([*scratch.path.iterdir()]) == 2
+    assert len(os.listdir("/proc/self/fd")) == handles - 1
+    Scratch().remove()
+    assert not any(temporary.iterdir())
 
 
 FORK = """
@@ -91,8 +150,7 @@ def test_none_is_removed_while_others_are_made(temporary: Path) -> None:
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")
-def test_somebody_elses_is_left_to_them(temporary: Path) -> None:
-    (temporary / LEFT).mkdir()
-    os.chown(temporary / LEFT, 12345, 12345)
+def test_somebody_elses_is_left_to_them(left: Path) -> None:
+    os.chown(left, 12345, 12345)
     Scratch().remove()
-    assert (temporary / LEFT).exists()
+    assert left.exists()

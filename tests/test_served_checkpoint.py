@@ -129,21 +129,26 @@ def test_who_is_asked_without_a_proxy(
     assert set(str(error.value).splitlines()[-1].split()) == direct
 
 
-@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_command_leaves_no_server(tmp_path: Path, sign: signal.Signals) -> None:
-    """The server here is a shell and its child, of which neither answers: what is tested is how they end."""
-    told = tmp_path / "pids"
-    slow = program(tmp_path / "swift", f'sleep 600 & echo "$$ $!" >{told}.part; mv {told}.part {told}; wait')
-    (tmp_path / "toy.lp").write_text(CONFLICT)
-    command = [sys.executable, "-m", "ordebug_plugin.cli", "graduate", str(checkpoint(tmp_path / "model"))]
-    command += ["--bench", str(tmp_path / "toy.lp"), "--out", str(tmp_path / "out"), "--swift", str(slow)]
-    process = subprocess.Popen(
+def interruptible_graduate(folder: Path, swift: Path) -> subprocess.Popen[str]:
+    """`ordebug graduate` of what looks like a model, with a toy, in a folder that holds neither yet."""
+    (folder / "toy.lp").write_text(CONFLICT)
+    command = [sys.executable, "-m", "ordebug_plugin.cli", "graduate", str(checkpoint(folder / "model"))]
+    command += ["--bench", str(folder / "toy.lp"), "--out", str(folder / "out"), "--swift", str(swift)]
+    return subprocess.Popen(
         command,
         stderr=subprocess.PIPE,
         text=True,
         # Where the tests run in the background of a script, the shell has children ignore SIGINT.
         preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # noqa: PLW1509  # nothing but that
     )
+
+
+@pytest.mark.parametrize("sign", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_command_leaves_no_server(tmp_path: Path, sign: signal.Signals) -> None:
+    """The server here is a shell and its child, of which neither answers: what is tested is how they end."""
+    told = tmp_path / "pids"
+    slow = program(tmp_path / "swift", f'sleep 600 & echo "$$ $!" >{told}.part; mv {told}.part {told}; wait')
+    process = interruptible_graduate(tmp_path, slow)
     while not told.exists():
         assert process.poll() is None
         time.sleep(0.1)
@@ -152,6 +157,22 @@ def test_an_interrupted_command_leaves_no_server(tmp_path: Path, sign: signal.Si
     _, said = process.communicate(timeout=120)
     assert process.returncode == 130, said
     assert all(wait_until_gone(pid) for pid in pids)
+
+
+def test_a_command_that_is_interrupted_again_leaves_no_server_either(tmp_path: Path) -> None:
+    """One that does not end when it is asked to is given time; Ctrl-C in it would not reach the server's session."""
+    told, asked = tmp_path / "pid", tmp_path / "asked"
+    loop = f"trap 'echo >{asked}' TERM; echo $$ >{told}.part; mv {told}.part {told}; while :; do sleep 0.1; done"
+    stubborn = program(tmp_path / "swift", loop)
+    process = interruptible_graduate(tmp_path, stubborn)
+    for sign in (told, asked):
+        while not sign.exists():
+            assert process.poll() is None
+            time.sleep(0.1)
+        process.send_signal(signal.SIGINT)
+    _, said = process.communicate(timeout=120)
+    assert process.returncode == 130, said
+    assert wait_until_gone(int(told.read_text()))
 
 
 @pytest.mark.swift

@@ -346,9 +346,9 @@ class TestGym:
         assert scheduler._envs == {}
 
     def test_a_hung_solver_ends_neutrally(
-        self, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+        self, row: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, enough: int
     ) -> None:
-        pool = RewardPool(hang=3.0, workers=1)
+        pool = RewardPool(hang=enough, workers=1)
         monkeypatch.setattr("ordebug_plugin.frameworks.swift.pool", lambda: pool)
         path = Path(shutil.copy(load_task(row["task"]).problem.path, tmp_path))
         hung = {**row, "task": json.dumps(json.loads(row["task"]) | {"path": str(path)})}

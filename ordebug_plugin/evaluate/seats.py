@@ -25,6 +25,7 @@ from typing import Any
 from ordebug_plugin.errors import OrdebugError
 from ordebug_plugin.evaluate.host import LOST, Host, JudgeLostError
 from ordebug_plugin.guarded import hang_limit, no_start, start_limit
+from ordebug_plugin.processes import end_process
 from ordebug_plugin.redaction import keyless
 from ordebug_plugin.workers import GARBAGE, HANG_VARIABLE, KILLABLE_VARIABLE
 
@@ -176,8 +177,7 @@ class ProcessSeat:
         asyncio.get_running_loop().remove_reader(self._socket)
         asyncio.get_running_loop().remove_writer(self._socket)
         self._socket.close()
-        self._process.kill()
-        self._process.wait()
+        end_process(self._process)
         self._process = None
         if self._alarm is not None:
             self._alarm.cancel()
