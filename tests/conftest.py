@@ -201,7 +201,7 @@ def enough(request: pytest.FixtureRequest) -> int:
     began = time.monotonic()
     with closing(Workers(1)) as workers:
         assert workers.map(import_module, [(request.module.__name__,)], 600.0) == [None]
-    return max(2, math.ceil(3.0 * (time.monotonic() - began)))
+    return max(3, math.ceil(3.0 * (time.monotonic() - began)))
 
 
 @pytest.fixture(scope="module")
