@@ -6,6 +6,7 @@ import os
 import resource
 import time
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from judge_bench.ours import our_episode
@@ -47,10 +48,16 @@ def spread(scripts: list[Script], n: int) -> Spread:
 
 
 def keep_all(scripts: list[Script], results: Any) -> None:
-    """Peak memory (KiB) of a process before, and after an episode on every model, all of them kept."""
+    """Memory (KiB) of a process before, and after an episode on every model, all of them kept."""
     with Judge(models_kept=KEEP_ALL) as judge:
-        before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+        before = resident()
         for script in scripts:
             our_episode(judge, script)
             judge.infeasibility(script.problem)
-        results.put((before, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss))
+        results.put((before, resident()))
+
+
+def resident() -> float:
+    """Resident memory of this process, in KiB; `ru_maxrss` begins with that of the process that started it."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 1024
