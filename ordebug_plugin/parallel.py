@@ -8,12 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from ordebug_plugin.cluster import Cluster
 from ordebug_plugin.guarded import hang_limit, make_judge
-from ordebug_plugin.scratch import Scratch
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge
 from ordebug_plugin.workers import Workers
 
@@ -27,16 +25,6 @@ Crew = int | Cluster
 def judge_of(work_limit: float) -> Judge:
     """The judge of this process; problems come one after the other, so it keeps one model."""
     return make_judge(work_limit=work_limit, models_kept=1)
-
-
-def scratch_folder() -> Path:
-    """A folder of this process alone, gone with it."""
-    return _scratch().path
-
-
-@lru_cache(maxsize=1)
-def _scratch() -> Scratch:
-    return Scratch()
 
 
 def call_each(

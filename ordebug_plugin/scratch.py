@@ -43,6 +43,17 @@ class Scratch:
         self._remove()
 
 
+def scratch_folder() -> Path:
+    """The folder of this process, gone with it. A fork has its own: that of its parent goes with its parent."""
+    pid = os.getpid()
+    if pid not in _OWN:
+        _OWN.setdefault(pid, Scratch())  # of two threads that come here at once, both get the first
+    return _OWN[pid].path
+
+
+_OWN: dict[int, Scratch] = {}  # by process
+
+
 def _lock(path: Path) -> int | None:
     """The handle that holds the lock of a folder just made; None where another process took it for left before that."""
     with suppress(FileNotFoundError):

@@ -20,7 +20,7 @@ from ordebug_plugin.fields import Fields
 from ordebug_plugin.grading import Task
 from ordebug_plugin.problem import MODEL_SUFFIXES, is_extended, load_problem
 from ordebug_plugin.prompt import Detail, Style
-from ordebug_plugin.scratch import Scratch
+from ordebug_plugin.scratch import scratch_folder
 from ordebug_plugin.specification import read_specification
 from ordebug_plugin.truth import dump_truth, load_truth
 
@@ -109,14 +109,9 @@ def _materialize(name: str, text: str) -> Path:
     suffix = next((suffix for suffix in MODEL_SUFFIXES if name.endswith(suffix)), None)
     if suffix is None or suffix.endswith(".gz"):
         raise ProblemError(f"an inline model must be text, .mps or .lp, not {name!r}")
-    path = _private_folder().path / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
+    path = scratch_folder() / f"{hashlib.sha256(text.encode()).hexdigest()}{suffix}"
     if not path.exists():
         partial = path.with_name(f"{path.name}.{threading.get_ident()}")
         partial.write_text(text, encoding="utf-8")
         partial.replace(path)
     return path
-
-
-@lru_cache(maxsize=1)
-def _private_folder() -> Scratch:
-    return Scratch()

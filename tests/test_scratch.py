@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from ordebug_plugin.scratch import Scratch
+from ordebug_plugin.scratch import Scratch, scratch_folder
 from tests.conftest import REPO
 
 
@@ -116,15 +116,17 @@ def test_what_an_interrupt_leaves_is_removed_by_the_next(temporary: Path) -> Non
 
 FORK = """
 import os, sys
-from ordebug_plugin.scratch import Scratch
+from ordebug_plugin.scratch import Scratch, scratch_folder
 
 scratch = Scratch()
+own = scratch_folder()
 if not (child := os.fork()):
     mine = Scratch()
     assert scratch.path.exists() and mine.path != scratch.path
+    assert own.exists() and scratch_folder() not in (own, scratch.path, mine.path) and scratch_folder().exists()
     sys.exit(0)  # with all that is done at an exit
 assert os.waitpid(child, 0)[1] == 0
-print(os.listdir(sys.argv[1]) == [scratch.path.name])
+print(sorted(os.listdir(sys.argv[1])) == sorted([scratch.path.name, own.name]))
 """
 
 
@@ -147,6 +149,23 @@ def test_none_is_removed_while_others_are_made(temporary: Path) -> None:
     with ThreadPoolExecutor(4) as threads:
         assert all(threads.map(make, range(800)))
     assert not any(temporary.iterdir())
+
+
+def test_threads_of_a_process_share_one_folder(temporary: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """One that another thread has just been given is not removed."""
+    own: dict[int, Scratch] = {}
+    monkeypatch.setattr("ordebug_plugin.scratch._OWN", own)
+    for _ in range(50):
+        own.clear()
+        barrier = threading.Barrier(8)
+
+        def ask(_: int, barrier: threading.Barrier = barrier) -> Path:
+            barrier.wait()
+            return scratch_folder()
+
+        with ThreadPoolExecutor(8) as threads:
+            (folder,) = set(threads.map(ask, range(8)))
+        assert [*temporary.iterdir()] == [folder]
 
 
 @pytest.mark.skipif(os.getuid() != 0, reason="only root can give a folder to somebody else")

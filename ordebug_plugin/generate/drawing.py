@@ -14,7 +14,8 @@ from ordebug_plugin.generate.faults import Fault
 from ordebug_plugin.generate.instance import Instance, Names, make_instance, structure_hash
 from ordebug_plugin.generate.proof import Bench, Proof, is_infeasible, optimum, prove
 from ordebug_plugin.generate.themes import THEMES
-from ordebug_plugin.parallel import judge_of, scratch_folder
+from ordebug_plugin.parallel import judge_of
+from ordebug_plugin.scratch import scratch_folder
 
 # Gurobi work units for one solve: what takes longer is no model to train on, and is drawn again.
 WORK_LIMIT = 0.5

@@ -26,8 +26,9 @@ from ordebug_plugin.generate.record import labels
 from ordebug_plugin.generate.undo import undo
 from ordebug_plugin.guarded import check_gurobi
 from ordebug_plugin.model_files import model_file
-from ordebug_plugin.parallel import Crew, call_each, judge_of, scratch_folder
+from ordebug_plugin.parallel import Crew, call_each, judge_of
 from ordebug_plugin.problem import INDEX_NAME, MODEL_SUFFIXES, Problem, load_problem
+from ordebug_plugin.scratch import scratch_folder
 from ordebug_plugin.solver import DEFAULT_WORK_LIMIT, Judge, reading_messages
 from ordebug_plugin.specification import Specification
 from ordebug_plugin.verdict import Status
