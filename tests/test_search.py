@@ -59,6 +59,14 @@ def test_a_ray_to_a_dropped_row_has_no_end(judge: Judge, tmp_path: Path, whole: 
     assert (verdict.status, verdict.objective) == (Status.UNBOUNDED, None)
 
 
+@pytest.mark.parametrize("others", [" -2 <= x0 <= -2\n -6 <= x2 <= -6", " -2 <= x0 <= -2\n x2 free"])
+def test_a_quadratic_objective_without_end_has_no_optimum(judge: Judge, tmp_path: Path, others: str) -> None:
+    """Without presolve, Gurobi 13.0.3 calls points optimal that are somewhere at -1e15."""
+    text = "Minimize\n obj: x0 + 9 x1 + 9 x2 + [ 4 x2 ^ 2 + 6 x0 ^ 2 ] / 2\nSubject To\n r1: 0 x0 >= -2\n"
+    problem = write_problem(tmp_path / "a.lp", f"{text}Bounds\n -infinity <= x1 <= 2\n{others}\nEnd\n")
+    assert judge.solve(problem).status is Status.UNBOUNDED
+
+
 def test_a_point_that_violates_an_equation_is_no_optimum(judge: Judge, tmp_path: Path) -> None:
     """Without presolve and cuts, Gurobi 13.0.3 finds (8, 4, 4, 1) optimal, where r3 is 6.5."""
     text = """

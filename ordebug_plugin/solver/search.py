@@ -32,6 +32,8 @@ OUT_OF_MEMORY = "Gurobi reached its memory limit (SoftMemLimit or MemLimit, else
 # By how much a point may violate rows and bounds, as the file has them; Gurobi's 1e-6 is of a scaled model. One that
 # violates more is not taken from a plain search.
 _VIOLATION = 1e-5
+# Nor is one beyond this taken from it: it may lie on a ray without an end.
+_FAR = 1e9
 _WHOLE = 1e-9  # how near to a whole number; Gurobi itself is content with 1e-5
 
 
@@ -168,13 +170,14 @@ class Search:
     def _holds(self, found: Found) -> bool:
         """Whether the optimum that was found, if any, is a point of the model.
 
-        Without presolve, Gurobi 13.0.3 goes to the infinite side of a dropped row along a ray that has no end, and
-        calls that optimal; and without cuts too, of one MIP in ten thousand, a point that violates equations by 0.17.
+        Without presolve, Gurobi 13.0.3 goes to the infinite side of a dropped row along a ray that has no end, or with
+        a quadratic objective to 1e15, and calls that optimal; and without cuts too, of one MIP in ten thousand, a point
+        that violates equations by 0.17.
         """
         values = found.values
         if found.status != GRB.OPTIMAL or values is None:
             return True
-        if math.inf in values or -math.inf in values:
+        if values and (max(values) > _FAR or min(values) < -_FAR):
             return False
         return all(self.model.getAttr(name) <= _VIOLATION for name in (GRB.Attr.ConstrVio, GRB.Attr.BoundVio))
 
