@@ -74,9 +74,10 @@ def check_new_folder(path: Path) -> None:
     """Finds out whether nothing is in the way of a folder that is to be written.
 
     Raises:
-        InputError: There is a file of this name, or a folder that holds something.
+        InputError: There is a file of this name, or a folder that holds more than empty folders, which a command may
+            leave that could not begin.
     """
-    if path.exists() and (not path.is_dir() or any(path.iterdir())):
+    if path.exists() and (not path.is_dir() or any(not entry.is_dir() for entry in path.rglob("*"))):
         raise InputError(f"{path} is not empty: name a new folder, or delete it first")
 
 

@@ -6,6 +6,7 @@ import json
 import math
 import random
 import re
+import socket
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -250,3 +251,18 @@ def test_a_benchmark_of_which_all_is_excluded_says_so(tmp_path: Path) -> None:
 
 def test_every_family_says_what_it_is() -> None:
     assert all(family.summary and family.sizes for family in FAMILIES.values())
+
+
+def test_a_folder_that_a_command_left_which_could_not_begin_is_as_good_as_new(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["bench", "make", str(tmp_path / "bench"), "--n", "2", "--families", "plans"]
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    assert main([*command, "--ray", f"127.0.0.1:{port}"]) == 2
+    assert main(command) == 0
+    assert main(command) == 2
+    assert "is not empty" in capsys.readouterr().err
+    (tmp_path / "link").mkdir()
+    (tmp_path / "link" / "other").symlink_to(tmp_path / "nothing")
+    assert main(["bench", "make", str(tmp_path / "link"), *command[3:]]) == 2

@@ -112,12 +112,12 @@ def _settings() -> Finding:
             read()
         except OrdebugError as error:
             wrong.append(str(error))
-    if wrong:
-        return Finding("settings", "broken", "; ".join(wrong))
     unknown = [name for name in names if name not in _VARIABLES]
     if unknown:
         there = f"there is {', '.join(_VARIABLES)}; set: {', '.join(names)}"
-        return Finding("settings", "note", f"nothing reads {', '.join(unknown)}; {there}")
+        wrong.append(f"nothing reads {', '.join(unknown)}; {there}")
+    if wrong:
+        return Finding("settings", "broken" if len(wrong) > bool(unknown) else "note", "; ".join(wrong))
     return Finding("settings", "ok", f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
 
 
