@@ -113,12 +113,11 @@ def _settings() -> Finding:
         except OrdebugError as error:
             wrong.append(str(error))
     unknown = [name for name in names if name not in _VARIABLES]
+    state: State = "broken" if wrong else "note" if unknown else "ok"
     if unknown:
         there = f"there is {', '.join(_VARIABLES)}; set: {', '.join(names)}"
         wrong.append(f"nothing reads {', '.join(unknown)}; {there}")
-    if wrong:
-        return Finding("settings", "broken" if len(wrong) > bool(unknown) else "note", "; ".join(wrong))
-    return Finding("settings", "ok", f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
+    return Finding("settings", state, "; ".join(wrong) or f"set: {', '.join(names) or 'no variable ORDEBUG_…'}")
 
 
 def _read_crew() -> None:
